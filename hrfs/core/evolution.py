@@ -1,0 +1,102 @@
+"""Exploit and explore at interval boundaries, on the scheduler's trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from hrfs.core.decisions import Exploit
+from hrfs.core.pbt import Mode, PbtSettings, Standings, explore, merit
+from hrfs.core.search_space import SearchSpace
+from hrfs.core.state import Trial
+
+
+class EvolutionSettings(Protocol):
+    """The part of the scheduler's settings that evolution reads."""
+
+    @property
+    def interval_iterations(self) -> int: ...
+    @property
+    def stop_iterations(self) -> int: ...
+    @property
+    def search_space(self) -> SearchSpace: ...
+    @property
+    def pbt(self) -> PbtSettings: ...
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def seed(self) -> int: ...
+
+
+class Evolution:
+    """Keeps the standings of a population, and has the worst take over from the best."""
+
+    def __init__(self, settings: EvolutionSettings) -> None:
+        self._settings = settings
+        self._standings = Standings()
+
+    def forget(self, trial: int) -> None:
+        """Drop a trial that is no longer one of the population."""
+        self._standings.forget(trial)
+
+    def cross(self, trial: Trial, from_iteration: int) -> bool:
+        """Note the score of a trial whose slice crossed a multiple of the interval.
+
+        Returns:
+            Whether it did, was scored, and trains on: whether it may exploit now.
+        """
+        interval = self._settings.interval_iterations
+        generation = trial.iteration // interval
+        if trial.last_score is None or generation == from_iteration // interval:
+            return False
+        worth = merit(trial.last_score, self._settings.mode)
+        self._standings.record(trial.number, generation, worth)
+        return trial.iteration < self._settings.stop_iterations
+
+    def exploit(self, trial: Trial, trials: Mapping[int, Trial]) -> Exploit | None:
+        """Have ``trial`` take over a donor's weights and vary its values, if it is to.
+
+        Changes the trial: weights and hyperparameters together, never its iterations. Donors
+        at least as advanced as the trial are preferred: the weights of a younger one would
+        take it back.
+        """
+        settings = self._settings
+        donors = [
+            trials[number]
+            for number in self._standings.donors_for(trial.number, settings.pbt.quantile)
+            if _is_healthy(trials[number])
+        ]
+        donors = [d for d in donors if d.iteration >= trial.iteration] or donors
+        if not donors:
+            return None
+        # A stream of its own per (seed, trial, iteration): no state to keep or to restore.
+        rng = np.random.default_rng((settings.seed, trial.number, trial.iteration))
+        donor = donors[int(rng.integers(len(donors)))]
+        assert donor.checkpoint is not None
+        after, operations = explore(donor.hyperparameters, settings.search_space, settings.pbt, rng)
+        done = Exploit(
+            trial=trial.number,
+            donor=donor.number,
+            iteration=trial.iteration,
+            donor_iteration=donor.iteration,
+            checkpoint=donor.checkpoint,
+            before=trial.hyperparameters,
+            after=after,
+            operations=operations,
+        )
+        trial.hyperparameters, trial.checkpoint = after, donor.checkpoint
+        trial.parent = donor.number
+        return done
+
+
+def _is_healthy(donor: Trial) -> bool:
+    """Whether the donor has a checkpoint worth having: its last slice did not diverge.
+
+    A trial may diverge between two boundaries, which its standing does not show yet.
+    """
+    score = donor.last_score
+    sound = donor.parent is not None or score is None or math.isfinite(score)
+    return sound and donor.checkpoint is not None

@@ -1,0 +1,73 @@
+"""What a scheduling policy is: a function from a snapshot to one choice.
+
+A policy is asked about one free worker at a time and only while some trial waits. It must not
+change the snapshot, and the same snapshot must give the same choice. It may keep a memo of
+what it has computed, but nothing that a replay of the events would not give again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hrfs.core.state import Trial, WaitingList, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a policy may look at. References into the core's state, not copies: read only."""
+
+    stop_iterations: int
+    interval_iterations: int
+    leader: int
+    waiting: WaitingList
+    trials: Mapping[int, Trial]
+    workers: Mapping[str, Worker]
+    tca: Mapping[str, int]
+    """The paper's time-cost measure of each measured worker, in slices."""
+    target_reached: bool
+    recalled: bool
+
+    @property
+    def remaining_slices(self) -> float:
+        """Slices of a full interval that the whole population has left, were all trials as
+        far as the leader: ``floor((S - leader) / K * N)``; infinite before the first slice.
+        """
+        if self.leader == 0:
+            return float("inf")
+        left = self.stop_iterations - self.leader
+        return left * len(self.trials) // self.interval_iterations
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Give the worker this trial for so many iterations."""
+
+    trial: int
+    iterations: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Give the worker nothing any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Give the worker nothing now; ask again after the next event."""
+
+    reason: str
+
+
+Choice = Start | Retire | Hold
+
+
+class Policy(Protocol):
+    """A scheduling rule."""
+
+    def choose(self, snapshot: Snapshot, worker: Worker) -> Choice:
+        """What the free ``worker`` is to do. At least one trial waits."""

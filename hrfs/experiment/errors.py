@@ -1,0 +1,29 @@
+"""Errors that a user can mend, each told in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+EXIT_BAD_INPUT = 2
+"""Exit code of the command line after a :class:`ConfigError`."""
+
+
+class ConfigError(ValueError):
+    """Something the user gave cannot be run: which key, which value, which rule, what to do.
+
+    Raised before a cluster starts; the command line prints ``str(error)`` and exits with code 2.
+    """
+
+    def __init__(self, key: str, value: Any, rule: str, remedy: str = "") -> None:
+        self.key = key
+        self.value = value
+        self.rule = rule
+        self.remedy = remedy
+        super().__init__(" ".join(self._line().split()))
+
+    def _line(self) -> str:
+        line = f"{self.key}={self.value!s}: {self.rule}"
+        return f"{line}; {self.remedy}" if self.remedy else line
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, Any, str, str]]:
+        return type(self), (self.key, self.value, self.rule, self.remedy)

@@ -1,0 +1,37 @@
+"""What a run is: the population, how it is perturbed, and when it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hrfs.core.pbt import Mode, PbtSettings
+from hrfs.core.search_space import SearchSpace, sample_all
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One experiment, fully resolved. Iterations are optimizer steps.
+
+    ``labels`` are what reports show beside the numbers (model, dataset, scheduler, batch
+    size); nothing is decided by them.
+    """
+
+    trials: int
+    stop_iterations: int
+    interval_iterations: int
+    search_space: SearchSpace
+    pbt: PbtSettings = field(default_factory=PbtSettings)
+    metric: str = "val/acc"
+    mode: Mode = "max"
+    target_score: float | None = None
+    stop_on_target: bool = False
+    seed: int = 0
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+    def initial_hyperparameters(self, trial: int) -> dict[str, Any]:
+        """First values of one trial, a function of (seed, trial) alone."""
+        return sample_all(self.search_space, np.random.default_rng((self.seed, trial)))

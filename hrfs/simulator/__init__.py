@@ -1,0 +1,1 @@
+"""Virtual time: the scheduling core driven without a cluster."""
