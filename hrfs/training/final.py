@@ -1,0 +1,76 @@
+"""The end of a run: the winner meets the test set, once, and is exported."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+from hrfs.experiment.records import WorkerInfo
+from hrfs.training.datamodules import build_data, prepare_node
+from hrfs.training.memory import memory_hint
+from hrfs.training.modules import ModuleFactory, put_state
+from hrfs.training.settings import RunnerSettings
+from hrfs.training.state import load_state
+from hrfs.training.trainer import make_trainer, quiet, set_threads
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_winner(
+    settings: Mapping[str, Any], checkpoint_file: Path, worker: WorkerInfo, export_to: Path
+) -> dict[str, float]:
+    """Evaluate a saved trial on the test set and export it as a plain Lightning checkpoint.
+
+    The exported file opens by ``load_from_checkpoint`` of the module's class, with
+    ``weights_only=True`` if its hyperparameters are plain values.
+
+    Args:
+        settings: as for :func:`hrfs.training.runner.build`.
+        checkpoint_file: what a runner's ``save`` wrote.
+        worker: where to evaluate; decides the device.
+        export_to: file to write; its folder is made if missing.
+
+    Returns:
+        What the module logs in ``test_step`` (``test/acc`` and ``test/loss`` of ours); empty,
+        with a line in the log, if the module has no ``test_step``.
+
+    Raises:
+        CheckpointError: ``checkpoint_file`` is damaged or of another network.
+        ConfigError: the test set's files are missing or damaged.
+    """
+    checked = RunnerSettings.from_plain(settings)
+    set_threads(worker, checked.trainer)
+    state = load_state(checkpoint_file)
+    module = ModuleFactory(checked).build(state.trial, state.hyper_parameters)
+    put_state(module, state, checkpoint_file)
+    with quiet():
+        trainer = make_trainer(worker, checked.trainer)
+        trainer.strategy.connect(module)
+        _export(trainer, export_to)
+        if not is_overridden("test_step", module):
+            log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
+            return {}
+        return _test(trainer, module, checked, worker)
+
+
+def _test(
+    trainer: Trainer, module: LightningModule, settings: RunnerSettings, worker: WorkerInfo
+) -> dict[str, float]:
+    data = build_data(settings)
+    prepare_node(data, settings)
+    data.setup("test")
+    with memory_hint(worker):
+        trainer.test(module, data.test_dataloader(), verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _export(trainer: Trainer, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.part")
+    trainer.save_checkpoint(unfinished, weights_only=True)
+    unfinished.replace(file)

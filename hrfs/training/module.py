@@ -1,0 +1,78 @@
+"""The LightningModule of the networks that come with hrfs."""
+
+from __future__ import annotations
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from hrfs.training.networks import Stem, build_network
+
+Batch = tuple[Tensor, Tensor]
+
+
+class ImageClassifier(LightningModule):
+    """A network, cross entropy, and stochastic gradient descent with momentum.
+
+    Batches are (images (n, channels, h, w), labels (n,)). It logs ``train/loss``,
+    ``val/loss``, ``val/acc``, ``test/loss`` and ``test/acc`` (accuracies in [0, 1]).
+    """
+
+    def __init__(
+        self,
+        network: str,
+        num_classes: int,
+        channels: int = 3,
+        stem: Stem | None = None,
+        width: int | None = None,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0005,
+    ) -> None:
+        """For ``network``, ``stem`` and ``width`` see
+        :func:`~hrfs.training.networks.build_network`.
+        """
+        super().__init__()
+        self.save_hyperparameters()
+        self.network = build_network(network, num_classes, channels, stem, width)
+        # validate_args would read every batch back from the device
+        self.val_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self.test_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (n, channels, h, w) to scores (n, num_classes)."""
+        scores: Tensor = self.network(images)
+        return scores
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean cross entropy of one batch."""
+        images, labels = batch
+        loss = nn.functional.cross_entropy(self(images), labels)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to ``val/loss`` and ``val/acc``."""
+        self._evaluate(batch, "val", self.val_accuracy)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to ``test/loss`` and ``test/acc``."""
+        self._evaluate(batch, "test", self.test_accuracy)
+
+    def _evaluate(self, batch: Batch, stage: str, accuracy: MulticlassAccuracy) -> None:
+        images, labels = batch
+        scores = self(images)
+        accuracy.update(scores, labels)
+        loss = nn.functional.cross_entropy(scores, labels)
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
+        self.log(f"{stage}/acc", accuracy, on_step=False, on_epoch=True, batch_size=len(labels))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """SGD with the module's ``lr``, ``momentum`` and ``weight_decay``."""
+        return torch.optim.SGD(
+            self.parameters(),
+            lr=self.hparams["lr"],
+            momentum=self.hparams["momentum"],
+            weight_decay=self.hparams["weight_decay"],
+        )

@@ -1,0 +1,108 @@
+"""What a configuration says about training, checked; imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from hrfs.experiment.errors import ConfigError
+
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true")
+_Settings = TypeVar("_Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSettings:
+    """How slices are trained (``conf/trainer``)."""
+
+    precision: str = "32-true"
+    """Lightning's name of the number format."""
+    channels_last: bool = True
+    """Memory order of images and weights; the faster one on CPU and on GPU."""
+    validation_samples: int | None = None
+    """Size of a fixed, seeded subset of the validation split; None evaluates all of it."""
+    threads: int | Literal["auto"] = "auto"
+    """Torch threads of a worker's process; ``auto``: the CPUs of the worker's bundle."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                "trainer.precision", self.precision, f"must be one of {', '.join(PRECISIONS)}"
+            )
+        require_type("trainer.channels_last", self.channels_last, bool)
+        if self.validation_samples is not None:
+            require_at_least("trainer.validation_samples", self.validation_samples, 1)
+        if self.threads != "auto":
+            require_at_least("trainer.threads", self.threads, 1, or_else="auto")
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """All that a runner is built from: plain data that travels to the workers."""
+
+    model: Mapping[str, Any]
+    """``_target_`` of a LightningModule and the arguments of its constructor."""
+    dataset: Mapping[str, Any]
+    """``_target_`` of a LightningDataModule and the arguments of its constructor."""
+    trainer: TrainerSettings
+    seed: int
+    allowed_targets: tuple[str, ...]
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> RunnerSettings:
+        """Check and convert ``{"model", "dataset", "trainer", "seed", "allowed_targets"}``.
+
+        Raises:
+            ConfigError: a part is missing or has a value that cannot be.
+        """
+        for group in ("model", "dataset"):
+            if not isinstance(plain.get(group), Mapping) or "_target_" not in plain[group]:
+                raise ConfigError(f"{group}._target_", None, "must name a class")
+        seed = plain.get("seed", 0)
+        require_at_least("seed", seed, 0)
+        trainer = from_mapping(TrainerSettings, plain.get("trainer", {}), "trainer")
+        return cls(
+            model=dict(plain["model"]),
+            dataset=dict(plain["dataset"]),
+            trainer=trainer,
+            seed=seed,
+            allowed_targets=tuple(plain.get("allowed_targets", ())),
+        )
+
+
+def from_mapping(cls: type[_Settings], plain: Mapping[str, Any], group: str) -> _Settings:
+    """``cls(**plain)``, refusing keys that ``cls`` does not have.
+
+    Raises:
+        ConfigError: an unknown key, with the nearest known one.
+    """
+    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for name, value in plain.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{group}.{name}", value, "there is no such key", remedy)
+    return cls(**plain)
+
+
+def require_type(key: str, value: Any, kind: type[Any]) -> None:
+    """Raise :class:`ConfigError` unless ``value`` is a ``kind`` (a bool is no int)."""
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigError(key, value, f"must be {_TYPE_NAMES[kind]}")
+
+
+def require_at_least(key: str, value: Any, least: int, or_else: str = "") -> None:
+    """Raise :class:`ConfigError` unless ``value`` is an int >= ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        other = f" or {or_else}" if or_else else ""
+        raise ConfigError(key, value, f"must be a whole number >= {least}{other}")
+
+
+_TYPE_NAMES: dict[type[Any], str] = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "a text",
+}

@@ -1,0 +1,151 @@
+"""What hrfs does within one ``Trainer.fit``: restore, seed, time and stretch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.slices import SliceRequest
+from hrfs.training.loaders import seed_everything
+from hrfs.training.modules import group_keys
+from hrfs.training.randomness import Stream, derive
+
+
+class SliceCallback(Callback):
+    """Lives for one slice.
+
+    After the fit: ``train_s`` and ``evaluate_s``, ``mean_loss`` (NaN if any loss was),
+    ``steps`` done, and the states of optimizer and precision to go on from.
+    """
+
+    def __init__(
+        self,
+        request: SliceRequest,
+        seed: int,
+        accepted: Mapping[str, Any],
+        optimizer_states: list[dict[str, Any]],
+        precision_state: dict[str, Any],
+    ) -> None:
+        """
+        Args:
+            accepted: hyperparameters that the module's constructor took.
+            optimizer_states: to go on from; empty in a trial's first slice.
+        """
+        self._request = request
+        self._seed = seed
+        self._accepted = accepted
+        self.optimizer_states = optimizer_states
+        self.precision_state = precision_state
+        self.train_s = 0.0
+        self.evaluate_s = 0.0
+        self.steps = 0
+        self._loss_sum: Tensor | None = None
+        self._losses = 0
+        self._phase_start_s = 0.0
+        self._work_start_s = 0.0
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Mean of the losses of all steps; None if the module returned none."""
+        return None if self._loss_sum is None else float(self._loss_sum) / self._losses
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Optimizers are new in each fit: give them their past, then the values of today."""
+        if trainer.lr_scheduler_configs:
+            raise ConfigError(
+                "model._target_",
+                type(pl_module).__name__,
+                "configure_optimizers returns a learning-rate scheduler",
+                "return the optimizer alone: here population-based training moves the rate",
+            )
+        if self.optimizer_states:
+            for optimizer, state in zip(trainer.optimizers, self.optimizer_states, strict=True):
+                optimizer.load_state_dict(state)
+        if self.precision_state:
+            trainer.precision_plugin.load_state_dict(self.precision_state)
+        self._write_hyperparameters(trainer)
+
+    def _write_hyperparameters(self, trainer: Trainer) -> None:
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        for name, value in self._request.hyperparameters.items():
+            holders = [group for group in groups if name in group]
+            for group in holders:
+                group[name] = value
+            if not holders and name not in self._accepted:
+                known = group_keys([o.state_dict() for o in trainer.optimizers])
+                raise ConfigError(
+                    f"population.search_space.{name}",
+                    value,
+                    "reaches neither the optimizer nor the constructor of the model",
+                    f"the optimizer has {', '.join(sorted(known))}",
+                )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._phase_start_s = self._work_start_s = _now_s(pl_module)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        request = self._request
+        iteration = request.from_iteration + batch_idx
+        seed_everything(derive(self._seed, Stream.STEP, request.trial, iteration))
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if isinstance(loss, Tensor):
+            loss = loss.detach().double()
+            self._loss_sum = loss if self._loss_sum is None else self._loss_sum + loss
+            self._losses += 1
+        self._stretch(pl_module)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        now_s = _now_s(pl_module)
+        self.train_s = now_s - self._phase_start_s
+        self._phase_start_s = self._work_start_s = now_s
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._stretch(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.evaluate_s = _now_s(pl_module) - self._phase_start_s
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning has moved module and optimizers to the CPU by now."""
+        self.steps = trainer.global_step
+        self.optimizer_states = [optimizer.state_dict() for optimizer in trainer.optimizers]
+        self.precision_state = trainer.precision_plugin.state_dict()
+
+    def _stretch(self, pl_module: LightningModule) -> None:
+        """Make the work since the last call take ``slowdown`` times as long."""
+        slowdown = self._request.worker.slowdown
+        if slowdown > 1:
+            time.sleep((slowdown - 1) * (_now_s(pl_module) - self._work_start_s))
+            self._work_start_s = time.perf_counter()
+
+
+def _now_s(pl_module: LightningModule) -> float:
+    """The time once the device has done what it was given."""
+    if pl_module.device.type == "cuda":
+        torch.cuda.synchronize(pl_module.device)
+    return time.perf_counter()

@@ -1,0 +1,87 @@
+"""A trial's whole state as one file: weights, buffers, optimizer, and where it stands."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hrfs.experiment.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+
+STATE_KEYS = (
+    "state_dict",
+    "optimizer_states",
+    "precision_state",
+    "trial",
+    "iteration",
+    "seed",
+    "hyper_parameters",
+    "extra",
+)
+
+
+@dataclass(slots=True)
+class TrialState:
+    """All that a runner needs to go on exactly where another one stopped.
+
+    Tensors may be shared with a live module and optimizer: write it before training on.
+    """
+
+    state_dict: dict[str, Any]
+    """Weights and buffers of the module, by name."""
+    optimizer_states: list[dict[str, Any]]
+    """``state_dict()`` of each optimizer; empty before the first slice."""
+    trial: int
+    iteration: int
+    seed: int
+    hyper_parameters: dict[str, Any]
+    precision_state: dict[str, Any] = field(default_factory=dict)
+    """Scale of the loss where gradients are in 16 bits; else empty."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What the module's ``on_save_checkpoint`` put there."""
+
+
+def save_state(file: Path, state: TrialState) -> None:
+    """Write ``state`` to ``file``, atomically and with a checksum.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; ``file`` is untouched.
+    """
+    content = {key: getattr(state, key) for key in STATE_KEYS}
+    content["hyper_parameters"] = plain_values(state.hyper_parameters)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_checkpoint(file, buffer.getbuffer())
+
+
+def load_state(file: Path) -> TrialState:
+    """Read ``file``, with all tensors on the CPU. No code in the file can run.
+
+    Raises:
+        CheckpointError: damaged, foreign, or holding anything but tensors and plain values.
+        OSError: the file cannot be read.
+    """
+    payload = read_checkpoint(file)
+    try:
+        content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(file, "tensors and plain values only", reason) from error
+    if not isinstance(content, dict) or set(content) != set(STATE_KEYS):
+        raise CheckpointError(file, f"the keys {', '.join(STATE_KEYS)}", _describe(content))
+    return TrialState(**content)
+
+
+def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with numpy scalars as Python's, which ``weights_only`` can read back."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+
+
+def _describe(content: Any) -> str:
+    return ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__

@@ -1,0 +1,101 @@
+"""Lightning Trainers that do one thing and are silent about it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.utils.data import DataLoader
+
+from hrfs.experiment.records import WorkerInfo
+from hrfs.training.settings import TrainerSettings
+
+_CHATTER = (
+    r".*does not have many workers which may be a bottleneck",  # sets in memory need none
+    r".*GPU available but not used",  # a CPU worker on a machine with a GPU
+    r".*isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 upon torch 2.9 and later
+)
+
+
+def make_trainer(worker: WorkerInfo, settings: TrainerSettings) -> Trainer:
+    """A Trainer for one pass on ``worker``: no files, no bars, no sanity check.
+
+    The device follows the worker's kind, not what the process can see: a CPU worker on a
+    machine with a GPU must leave the GPU alone.
+    """
+    return Trainer(
+        accelerator="gpu" if worker.on_gpu else "cpu",
+        devices=1,
+        precision=settings.precision,  # type: ignore[arg-type]
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        # or Lightning takes a batch system's environment for a distributed run of its own
+        plugins=[LightningEnvironment()],
+    )
+
+
+class SliceTrainer:
+    """One Trainer that fits slice after slice, of one trial or another.
+
+    Making a Trainer costs 5 ms and more, because Lightning then reads the entry points of
+    all installed packages; a slice may be shorter than a second. So the Trainer is kept, and
+    what it remembers is renewed: the fit loop with its counters, the callbacks, and the scale
+    of the loss where gradients are in 16 bits.
+    """
+
+    def __init__(self, worker: WorkerInfo, settings: TrainerSettings) -> None:
+        self.on_gpu = worker.on_gpu
+        self._trainer = make_trainer(worker, settings)
+        self._first_precision_state = self._trainer.precision_plugin.state_dict()
+
+    def fit(
+        self,
+        module: LightningModule,
+        callback: Callback,
+        training: DataLoader[Any],
+        validation: DataLoader[Any],
+    ) -> dict[str, float]:
+        """One epoch over ``training``, then one over ``validation``; what was logged.
+
+        After an exception the object is to be thrown away.
+        """
+        trainer = self._trainer
+        # drops the callbacks that the last module brought along
+        trainer.callbacks = [callback]  # type: ignore[attr-defined]
+        trainer.fit_loop = type(trainer.fit_loop)(trainer, max_epochs=1)
+        if self._first_precision_state:
+            trainer.precision_plugin.load_state_dict(self._first_precision_state)
+        trainer.fit(module, training, validation)
+        return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def set_threads(worker: WorkerInfo, settings: TrainerSettings) -> None:
+    """Give torch the threads of the worker's bundle; changes nothing if it has them."""
+    wanted = max(1, int(worker.cpus)) if settings.threads == "auto" else settings.threads
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's notices and some of its warnings off the screen.
+
+    The level of its loggers stays raised afterwards; its other warnings come through.
+    """
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in _CHATTER:
+            warnings.filterwarnings("ignore", message=message)
+        yield

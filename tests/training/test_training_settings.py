@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hrfs.experiment.errors import ConfigError
+from hrfs.training.dataset_settings import parse_dataset, resolve_paths
+from hrfs.training.settings import RunnerSettings
+
+GROUPS = {"model": {"_target_": "hrfs.A"}, "dataset": {"_target_": "hrfs.B"}}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        ({"precision": "8-bit"}, r"trainer\.precision=8-bit: must be one of 32-true"),
+        ({"channels_last": "yes"}, r"trainer\.channels_last=yes: must be true or false"),
+        ({"validation_samples": 0}, r"trainer\.validation_samples=0: must be a whole number >= 1"),
+        ({"threads": 0}, r"trainer\.threads=0: must be a whole number >= 1 or auto"),
+        ({"threads": True}, r"trainer\.threads=True: must be a whole number"),
+        ({"precison": "32-true"}, r"trainer\.precison=32-true: .*did you mean precision\?"),
+    ],
+)
+def test_trainer_values_are_checked(trainer: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RunnerSettings.from_plain({**GROUPS, "trainer": trainer, "seed": 0})
+
+
+@pytest.mark.parametrize("group", ["model", "dataset"])
+def test_a_group_without_a_target_is_refused(group: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{group}\._target_"):
+        RunnerSettings.from_plain({**GROUPS, group: {"lr": 1}})
+
+
+def test_seed_zero_counts_and_a_negative_one_is_refused() -> None:
+    assert RunnerSettings.from_plain({**GROUPS, "seed": 0}).seed == 0
+    with pytest.raises(ConfigError, match=r"seed=-1: must be a whole number >= 0"):
+        RunnerSettings.from_plain({**GROUPS, "seed": -1})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, r"dataset\.batch_size=0: must be a whole number >= 1"),
+        ({"batch_size": 2.5}, r"dataset\.batch_size=2\.5: must be a whole number"),
+        ({"validation_fraction": 1.0}, r"dataset\.validation_fraction=1\.0: must lie between"),
+        ({"validation_fraction": 0}, r"dataset\.validation_fraction=0: must lie between"),
+        ({"validation_fraction": "x"}, r"dataset\.validation_fraction=x: must be a number"),
+        ({"augment": 1}, r"dataset\.augment=1: must be true or false"),
+        ({"root": None}, r"dataset\.root=None: must be a text"),
+        ({"image_size": -3}, r"dataset\.image_size=-3: must be a whole number >= 1"),
+        ({"bacth_size": 3}, r"dataset\.bacth_size=3: .*did you mean batch_size\?"),
+    ],
+)
+def test_dataset_values_are_checked(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_dataset({"name": "digits", **change})
+
+
+def test_paths_of_our_datasets_become_absolute(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = {"_target_": "hrfs.training.data.ImageData", "name": "cifar10", "root": "data"}
+    assert resolve_paths(ours)["root"] == str(tmp_path / "data")
+    assert "checksums" not in resolve_paths(ours)
+    own_list = resolve_paths({**ours, "checksums": "md5.txt"})
+    assert own_list["checksums"] == str(tmp_path / "md5.txt")
+    theirs = {"_target_": "my.Data", "root": "data"}
+    assert resolve_paths(theirs) == theirs
