@@ -1,0 +1,137 @@
+"""Handing a slice to a worker, and making its record when it comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from ray.tune import PlacementGroupFactory
+from ray.tune.experiment import Trial
+from ray.tune.result import AUTO_RESULT_KEYS
+
+from hrfs.core.decisions import StartSlice
+from hrfs.experiment.records import SliceRecord
+from hrfs.experiment.slices import SliceRequest
+from hrfs.tuning.allocation import Bundle
+from hrfs.tuning.privates import Controller, point_at
+from hrfs.tuning.trainable import FRESH_PROCESS, SLICE_KEY
+
+TIMES = ("load_s", "train_s", "evaluate_s")
+"""Parts of a slice that a trainable may report, in seconds."""
+_NOT_METRICS = {
+    *AUTO_RESULT_KEYS,
+    *TIMES,
+    "iterations",
+    "diverged",
+    FRESH_PROCESS,
+    "trial_id",
+    "timestamp",
+    "pid",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """A slice that is on its worker."""
+
+    start: StartSlice
+    trial: Trial
+    bundle: Bundle
+    started_s: float
+
+
+def placement(bundle: Bundle) -> PlacementGroupFactory:
+    """Resources of the bundle, on its node and nowhere else."""
+    return PlacementGroupFactory(
+        [dict(bundle.resources)],
+        strategy="STRICT_PACK",
+        bundle_label_selector=[{"ray.io/node-id": bundle.node_id}],
+    )
+
+
+def launch(
+    controller: Controller,
+    trial: Trial,
+    start: StartSlice,
+    bundle: Bundle,
+    checkpoint: str | None,
+) -> None:
+    """Resume a PAUSED trial on ``bundle`` with the slice to do, from ``checkpoint``."""
+    request = SliceRequest(
+        slice=start.slice,
+        trial=start.trial,
+        from_iteration=start.from_iteration,
+        iterations=start.iterations,
+        worker=bundle.info,
+        hyperparameters=start.hyperparameters,
+    )
+    factory = placement(bundle)
+    trial.set_config({**trial.config, **start.hyperparameters, SLICE_KEY: request.to_dict()})
+    trial.update_resources(factory)
+    point_at(trial, checkpoint)
+    controller.keep_warm(bundle.info.name, factory)
+    controller.queue(trial)
+
+
+def metrics_of(result: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers that the trainable reported, without what Tune adds."""
+    return {
+        name: float(value)
+        for name, value in result.items()
+        if name not in _NOT_METRICS
+        and not name.startswith("config/")
+        and type(value) is not bool
+        and isinstance(value, Real)
+    }
+
+
+def score_of(result: Mapping[str, Any], metric: str) -> float:
+    """Value of ``metric``; NaN if training diverged, which ranks last.
+
+    Raises:
+        KeyError: the trainable did not report the metric.
+    """
+    score = float(result[metric])
+    return math.nan if result.get("diverged") or not math.isfinite(score) else score
+
+
+def slice_record(
+    done: Dispatched, result: Mapping[str, Any], reported_s: float, end_s: float, score: float
+) -> SliceRecord:
+    """Record of a slice whose state became safe at ``end_s``, the result being in before.
+
+    A slice that had to wait for its process to start began when the process was ready: what
+    came before belongs to no trial, and would hide how fast the worker is.
+    """
+    load_s, train_s, evaluate_s = (float(result.get(name, 0.0)) for name in TIMES)
+    if "train_s" not in result:  # a trainable that does not time itself
+        train_s = float(result["time_this_iter_s"])
+    save_s = end_s - reported_s
+    known_s = load_s + train_s + evaluate_s + save_s
+    started_s, start = done.started_s, done.start
+    if result.get(FRESH_PROCESS):
+        worked_s = max(load_s + train_s + evaluate_s, load_s + float(result["time_this_iter_s"]))
+        started_s = max(started_s, reported_s - worked_s)
+    return SliceRecord(
+        slice=start.slice,
+        trial=start.trial,
+        worker=start.worker,
+        start_s=started_s,
+        end_s=end_s,
+        from_iteration=start.from_iteration,
+        to_iteration=start.from_iteration + start.iterations,
+        worker_kind=done.bundle.info.kind,
+        score=score,
+        reason=start.reason,
+        parent=start.parent,
+        load_s=load_s,
+        train_s=train_s,
+        evaluate_s=evaluate_s,
+        save_s=save_s,
+        wait_s=max(0.0, end_s - started_s - known_s),
+        metrics=metrics_of(result),
+        hyperparameters=dict(start.hyperparameters),
+    )

@@ -1,0 +1,170 @@
+"""From the cluster to the core: what happened becomes events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.experiment import Trial
+
+from hrfs.core.events import (
+    Event,
+    SliceDone,
+    SliceFailed,
+    TrialAdded,
+    TrialRemoved,
+    WorkerJoined,
+    WorkerLeft,
+)
+from hrfs.core.state import RunningSlice, TrialPhase
+from hrfs.tuning.context import Context
+from hrfs.tuning.dispatch import Dispatched, score_of, slice_record
+from hrfs.tuning.failures import read_failure
+from hrfs.tuning.privates import checkpoint_path
+
+
+class Inbound:
+    """Collects events. Tune's hooks note things at any time; ``collect`` makes up the balance."""
+
+    def __init__(self, context: Context, max_failures: int) -> None:
+        self._context = context
+        self._max_failures = max_failures
+        self._events: list[Event] = []
+        self._errors: list[Trial] = []
+        self._reported: dict[int, tuple[Mapping[str, Any], float]] = {}
+
+    def note(self, event: Event) -> None:
+        """Something whose meaning is plain."""
+        self._events.append(event)
+
+    def note_trial(self, number: int, trial: Trial) -> None:
+        """A trial that the core does not know yet."""
+        values = {name: trial.config[name] for name in self._context.plan.search_space}
+        self.note(TrialAdded(self._context.now_s, number, values))
+
+    def note_removed(self, number: int, reason: str) -> None:
+        """Tune has ended a trial, perhaps because the core had it ended."""
+        known = self._context.core.state.trials.get(number)
+        if known is not None and known.phase is not TrialPhase.FINISHED:
+            self.note(TrialRemoved(self._context.now_s, number, reason))
+
+    def note_result(self, number: int, result: Mapping[str, Any]) -> None:
+        """A slice is trained and evaluated; it counts once the trial is saved and paused."""
+        if self._context.slice_of(number) is not None:
+            self._reported[number] = (result, self._context.now_s)
+
+    def note_error(self, trial: Trial) -> None:
+        """A slice was lost; Tune either queues the trial again or ends it."""
+        self._errors.append(trial)
+
+    def collect(self) -> list[Event]:
+        """All events since the last call, in an order in which the core can take them."""
+        self._look_at_pool()
+        self._look_at_errors()
+        self._look_at_results()
+        events, self._events = self._events, []
+        return events
+
+    # Workers
+
+    def discover(self) -> None:
+        """The first look at the cluster.
+
+        Raises:
+            ConfigError: no worker can be made of it.
+        """
+        context = self._context
+        bundles = context.pool.discover()
+        context.observers.on_start(context.plan, [bundle.info for bundle in bundles])
+        for bundle in bundles:
+            self.note(WorkerJoined(context.now_s, bundle.info.name, bundle.info.kind))
+
+    def _look_at_pool(self) -> None:
+        context = self._context
+        change = context.pool.look(context.now_s)
+        for worker, reason in change.left.items():
+            held = context.core.state.workers[worker].slice
+            self._lose_worker(worker, reason)
+            if held is not None:
+                context.tell_lost(context.core.state.running[held], reason)
+        for bundle in change.joined:
+            self.note(WorkerJoined(context.now_s, bundle.info.name, bundle.info.kind))
+        if change.left or change.joined:
+            joined = [bundle.info for bundle in change.joined]
+            context.observers.on_workers(context.now_s, joined, list(change.left))
+
+    def _lose_worker(self, worker: str, reason: str) -> None:
+        """Take a worker out, and back what waits for it; what runs there fails by itself."""
+        context = self._context
+        context.controller.let_cool(worker)
+        for number, dispatched in list(context.dispatched.items()):
+            if dispatched.bundle.info.name == worker:
+                del context.dispatched[number]
+                if dispatched.trial.status == Trial.PENDING:
+                    context.controller.withdraw(dispatched.trial)
+        self.note(WorkerLeft(context.now_s, worker, reason))
+
+    # Failures
+
+    def _look_at_errors(self) -> None:
+        errors, self._errors = self._errors, []
+        for trial in errors:
+            self._context.controller.forget_reset(trial)
+            number = self._context.memory.numbers[trial.trial_id]
+            self._reported.pop(number, None)
+            lost = self._context.slice_of(number)
+            if lost is not None and lost.number in self._context.dispatched:
+                self._explain(trial, lost)
+
+    def _explain(self, trial: Trial, lost: RunningSlice) -> None:
+        """Say whether the worker or the training is to blame, and what follows."""
+        context = self._context
+        failure = read_failure(trial)
+        del context.dispatched[lost.number]
+        failures = context.memory.own_failures
+        if failure.worker_died:
+            self._lose_worker(lost.worker, failure.reason)
+            context.pool.quarantine(lost.worker)
+            context.observers.on_workers(context.now_s, [], [lost.worker])
+        else:
+            failures[lost.trial] = failures.get(lost.trial, 0) + 1
+            self.note(SliceFailed(context.now_s, lost.number, failure.reason))
+        context.tell_lost(lost, failure.reason)
+        if trial.status == Trial.ERROR or failures.get(lost.trial, 0) > self._max_failures:
+            self.note(TrialRemoved(context.now_s, lost.trial, f"gave up: {failure.reason}"))
+
+    def hopeless(self) -> str | None:
+        """Why no trial will ever get anywhere, if that is so.
+
+        A mistake that meets every trial alike is not worth a process per trial and retry.
+        """
+        failures = sum(self._context.memory.own_failures.values())
+        if failures > self._max_failures and self._context.core.state.leader == 0:
+            return f"the first {failures} slices all failed"
+        return None
+
+    # Results
+
+    def _look_at_results(self) -> None:
+        for number, (result, reported_s) in list(self._reported.items()):
+            trial = self._context.trials[number]
+            if trial.status != Trial.PAUSED:
+                continue  # still being saved
+            del self._reported[number]
+            running = self._context.slice_of(number)
+            if running is not None and running.number in self._context.dispatched:
+                self._finish(self._context.dispatched.pop(running.number), result, reported_s)
+
+    def _finish(self, done: Dispatched, result: Mapping[str, Any], reported_s: float) -> None:
+        context, number = self._context, done.start.trial
+        now_s, saved = context.now_s, checkpoint_path(done.trial)
+        began_from = context.memory.exploits.path_for(number, done.start.checkpoint)
+        if saved is None or saved == began_from:
+            reason = "the trainable saved no checkpoint"
+            self.note(SliceFailed(now_s, done.start.slice, reason))
+            context.tell_lost(context.core.state.running[done.start.slice], reason)
+            return
+        score = score_of(result, context.plan.metric)
+        record = slice_record(done, result, reported_s, now_s, score)
+        context.observers.on_slice(record)
+        self.note(SliceDone(now_s, record.slice, record.busy_s, score, saved))

@@ -1,0 +1,92 @@
+"""From the core to the cluster: decisions are carried out."""
+
+from __future__ import annotations
+
+from ray.tune.experiment import Trial
+
+from hrfs.core.decisions import (
+    Decision,
+    Exploit,
+    FinishTrial,
+    RecallWorker,
+    RetireWorker,
+    StartSlice,
+    Wait,
+)
+from hrfs.experiment.records import SliceStart
+from hrfs.tuning.context import Context
+from hrfs.tuning.dispatch import Dispatched, launch
+
+
+class Outbound:
+    """Does what the core decides, slices as soon as Tune has let go of their trials."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._to_start: list[StartSlice] = []
+
+    def carry_out(self, decision: Decision) -> None:
+        """Do it now; a slice is only noted, for :meth:`dispatch`."""
+        context = self._context
+        tell = context.observers.on_worker_state
+        match decision:
+            case StartSlice():
+                self._to_start.append(decision)
+            case Exploit():
+                self._exploit(decision)
+            case FinishTrial(trial=number, reason=reason):
+                context.controller.stop(context.trials[number])
+                context.observers.on_trial_end(context.now_s, number, reason)
+            case RetireWorker(worker=worker, reason=reason):
+                tell(context.now_s, worker, "retired", reason)
+            case RecallWorker(worker=worker, reason=reason):
+                tell(context.now_s, worker, "free", reason)
+            case Wait(worker=worker, reason=reason):
+                tell(context.now_s, worker, "waiting", reason)
+
+    def _exploit(self, exploit: Exploit) -> None:
+        context = self._context
+        record = context.memory.exploits.take_over(
+            exploit,
+            context.trials[exploit.trial],
+            context.trials[exploit.donor],
+            context.core.state.trials[exploit.donor].hyperparameters,
+            context.now_s,
+        )
+        context.observers.on_exploit(record)
+
+    def dispatch(self) -> None:
+        """Hand out the slices that were decided and can start."""
+        under_way = self._context.core.state.running
+        later = []
+        for start in self._to_start:
+            if start.slice not in under_way:
+                continue  # its worker has left in the meantime
+            if self._context.trials[start.trial].status == Trial.PAUSED:
+                self._launch(start)
+            else:
+                later.append(start)
+        self._to_start = later
+
+    def _launch(self, start: StartSlice) -> None:
+        context = self._context
+        trial, bundle = context.trials[start.trial], context.pool.bundle(start.worker)
+        checkpoint = context.memory.exploits.path_for(start.trial, start.checkpoint)
+        launch(context.controller, trial, start, bundle, checkpoint)
+        dispatched = Dispatched(start, trial, bundle, context.now_s)
+        context.dispatched[start.slice] = dispatched
+        context.observers.on_slice_start(_started(dispatched))
+
+
+def _started(dispatched: Dispatched) -> SliceStart:
+    start = dispatched.start
+    return SliceStart(
+        slice=start.slice,
+        trial=start.trial,
+        worker=start.worker,
+        start_s=dispatched.started_s,
+        from_iteration=start.from_iteration,
+        iterations=start.iterations,
+        reason=start.reason,
+        hyperparameters=start.hyperparameters,
+    )

@@ -1,0 +1,197 @@
+"""All that we touch of Ray Tune 2.60's private parts, in one place, with a test per name.
+
+Tune has no public way to do three things that slices need: keep one warm process per worker,
+resume a paused trial on a chosen worker, and point a trial at a chosen checkpoint. Each
+function here says which private names it uses and why the public way will not do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyarrow.fs import FileType
+from ray.train._internal.session import _TrainingResult
+from ray.tune import Checkpoint, PlacementGroupFactory, Trainable
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+
+CONTROLLER_NAMES = (
+    "_set_trial_status",
+    "_actor_cache",
+    "_staged_trials",
+    "_resetting_trials",
+    "_pending_trials",
+    "_trial_to_actor",
+    "_unstage_trial_with_resources",
+    "_schedule_trial_pause",
+)
+"""Attributes of TuneController that this module relies on; tests look each of them up."""
+
+
+class _Sentinel:
+    """Stands in ``_staged_trials`` for a worker, so that Tune caches the worker's process.
+
+    A finished search with nothing staged makes Tune stop every process at its trial's pause.
+    """
+
+    def __init__(self, factory: PlacementGroupFactory) -> None:
+        self.placement_group_factory = factory
+        self.trial_id = "worker"
+
+
+class Controller:
+    """A TuneController as the scheduler uses it. Called from the controller's own thread."""
+
+    def __init__(self, controller: Any) -> None:
+        # Schedulers get a wrapper that warns about every attribute it does not list.
+        self._tune: TuneController = getattr(controller, "_tune_controller", controller)
+        self._sentinels: dict[str, _Sentinel] = {}
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials of the experiment."""
+        return list(self._tune.get_trials())
+
+    @property
+    def search_finished(self) -> bool:
+        """Whether Tune has added all the trials that there will be."""
+        return bool(self._tune.search_alg.is_finished())
+
+    def keep_warm(self, worker: str, factory: PlacementGroupFactory) -> None:
+        """Let one idle process of ``factory`` outlive its trial, from now on.
+
+        Uses ``_actor_cache.increase_max`` and ``_staged_trials``: ``reuse_actors`` alone keeps
+        a process only if a trial of the same resources happens to be staged already.
+        """
+        if worker not in self._sentinels:
+            self._sentinels[worker] = sentinel = _Sentinel(factory)
+            self._tune._actor_cache.increase_max(factory)
+            self._tune._staged_trials.add(sentinel)
+
+    def let_cool(self, worker: str) -> None:
+        """Undo :meth:`keep_warm`: the worker is gone, and an idle process of it ends."""
+        sentinel = self._sentinels.pop(worker, None)
+        if sentinel is not None:
+            self._tune._staged_trials.discard(sentinel)
+            self._tune._actor_cache.decrease_max(sentinel.placement_group_factory)
+
+    def queue(self, trial: Trial) -> None:
+        """Have a PAUSED trial started in this very step, with the resources it has now.
+
+        Uses ``_set_trial_status``: returning it from ``choose_trial_to_run`` would start one
+        trial per step, and a step may wait 100 ms.
+        """
+        self._tune._set_trial_status(trial, Trial.PENDING)
+
+    def park(self, trial: Trial) -> None:
+        """Turn a PENDING trial that Tune would start by itself into a PAUSED one."""
+        if trial in self._tune._pending_trials:
+            self._tune._set_trial_status(trial, Trial.PAUSED)
+        else:  # not yet in Tune's books, which will go by the status
+            trial.set_status(Trial.PAUSED)
+
+    def withdraw(self, trial: Trial) -> None:
+        """Take back a PENDING trial whose node will never start it.
+
+        Uses ``_unstage_trial_with_resources`` and ``_schedule_trial_pause`` without a
+        checkpoint: a pinned trial waits for ever for a node that is gone.
+        """
+        if trial in self._tune._staged_trials:
+            self._tune._unstage_trial_with_resources(trial)
+        if trial in self._tune._trial_to_actor:
+            self._tune._schedule_trial_pause(trial, should_checkpoint=False)
+        else:
+            self._tune._set_trial_status(trial, Trial.PAUSED)
+        self.forget_reset(trial)
+
+    def forget_reset(self, trial: Trial) -> None:
+        """Clear the mark of a ``reset()`` during which the process died.
+
+        Tune never clears it, and would then wait for that reset for ever.
+        """
+        self._tune._resetting_trials.discard(trial)
+
+    def stop(self, trial: Trial) -> None:
+        """End a trial for good; nothing happens if it has ended."""
+        self._tune.stop_trial(trial)
+
+    def stop_experiment(self) -> None:
+        """End all trials after this turn of the loop."""
+        self._tune.request_stop_experiment()
+
+
+def point_at(trial: Trial, checkpoint: str | None) -> None:
+    """Make ``checkpoint`` what the trial is restored from next; None for a fresh start.
+
+    Uses the trial's ``checkpoint_manager``: Tune restores the latest registered checkpoint and
+    has no way to choose another. A checkpoint that is not the trial's own yet is registered,
+    so that retention counts and deletes it like the others.
+    """
+    manager = trial.run_metadata.checkpoint_manager
+    if checkpoint is None:
+        manager._latest_checkpoint_result = None
+    elif trial.checkpoint is None or trial.checkpoint.path != checkpoint:
+        known = [r for r in manager._checkpoint_results if r.checkpoint.path == checkpoint]
+        if known:
+            manager._latest_checkpoint_result = known[0]
+        else:
+            metrics = dict(trial.last_result or {})
+            made = Checkpoint(checkpoint, filesystem=trial.storage.storage_filesystem)
+            manager.register_checkpoint(_TrainingResult(checkpoint=made, metrics=metrics))
+    _skip_to(trial, checkpoint)
+    trial.invalidate_json_state()
+    trial.run_metadata.invalidate_cache()
+
+
+def _skip_to(trial: Trial, checkpoint: str | None) -> None:
+    """Number the next checkpoint after this one: a restored trial's index may be behind, and
+    the next save would then overwrite the very checkpoint that it began from.
+    """
+    number = (checkpoint or "").rpartition("checkpoint_")[2]
+    if number.isdigit():
+        storage = trial.storage
+        storage.current_checkpoint_index = max(storage.current_checkpoint_index, int(number))
+
+
+def keep_only(trial: Trial, kept: Sequence[str]) -> None:
+    """Delete the trial's checkpoints but for ``kept``, and have Tune forget them.
+
+    Uses the ``checkpoint_manager``'s list, which is part of every snapshot and would grow with
+    the number of slices.
+    """
+    manager = trial.run_metadata.checkpoint_manager
+    filesystem = trial.storage.storage_filesystem
+    for result in manager._checkpoint_results:
+        path = result.checkpoint.path
+        if path not in kept and filesystem.get_file_info(path).type != FileType.NotFound:
+            filesystem.delete_dir(path)
+    manager._checkpoint_results = [
+        result for result in manager._checkpoint_results if result.checkpoint.path in kept
+    ]
+    trial.invalidate_json_state()
+
+
+def checkpoint_path(trial: Trial) -> str | None:
+    """Path, on the experiment's storage, of the latest checkpoint; None without one."""
+    return trial.checkpoint.path if trial.checkpoint is not None else None
+
+
+def save_in_place(trainable: Trainable) -> _TrainingResult | None:
+    """Save straight into the trial's storage folder; None if that folder is not local.
+
+    Tune saves into a temporary folder and copies it to the storage, twice the writing. Uses
+    the trainable's ``_storage`` and ``_last_result``, as Trainable.save does.
+    """
+    storage = trainable._storage
+    if storage is None or storage.storage_filesystem.type_name != "local":
+        return None
+    metrics = dict(trainable._last_result or {})
+    storage._update_checkpoint_index(metrics)
+    storage._check_validation_file()
+    folder = Path(storage.checkpoint_fs_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    trainable.save_checkpoint(str(folder))
+    made = Checkpoint(str(folder), filesystem=storage.storage_filesystem)
+    return _TrainingResult(checkpoint=made, metrics=metrics)

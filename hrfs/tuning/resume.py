@@ -1,0 +1,33 @@
+"""Telling the scheduler that its experiment is being restored.
+
+Tune restores the scheduler as it was when the experiment began and tells it nothing. It does
+tell callbacks that have a state, before it adds the restored trials.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+
+from hrfs.tuning.scheduler import HRFSScheduler
+
+
+class StateCallback(Callback):
+    """Has ``scheduler``, which must be the one of the same run, go on where it was."""
+
+    def __init__(self, scheduler: HRFSScheduler) -> None:
+        self._scheduler = scheduler
+
+    @property
+    def scheduler(self) -> HRFSScheduler:
+        """The scheduler of the run; after ``Tuner.restore``, the restored one."""
+        return self._scheduler
+
+    def get_state(self) -> dict[str, Any] | None:
+        """Called by Tune at every snapshot; the state itself is in a file of its own."""
+        return {"format": 1}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Called by Tune on restore, before it adds the trials."""
+        self._scheduler.expect_restore()

@@ -1,0 +1,134 @@
+"""One run, from its first worker to its winner."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ray.exceptions import RayError
+
+from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.launch import Outcome, RunnerSpec, SchedulerChoice, Status
+from hrfs.experiment.observer import Observers, RunObserver
+from hrfs.experiment.plan import Plan
+from hrfs.tuning.allocation import Bundle
+from hrfs.tuning.baseline import BASELINE, BaselineRun
+from hrfs.tuning.population import fit_population, make_run_config
+from hrfs.tuning.resume import StateCallback
+from hrfs.tuning.scheduler import HRFSScheduler
+from hrfs.tuning.session import cluster as ray_cluster
+from hrfs.tuning.trainable import RUNNER_KEY, RunnerTrainable
+from hrfs.tuning.winner import Contender, best_of, evaluate_best
+
+log = logging.getLogger("hrfs")
+
+
+def run_experiment(
+    plan: Plan,
+    scheduler: SchedulerChoice,
+    cluster: ClusterSettings,
+    runner: RunnerSpec,
+    out_dir: Path,
+    observers: Sequence[RunObserver] = (),
+    max_failures: int = 3,
+) -> Outcome:
+    """Train the population of ``plan`` and test its winner.
+
+    ``out_dir`` must be seen by all nodes of the cluster under the same path; it gets a folder
+    per trial and the winner's checkpoint. ``max_failures`` is per trial and counts exceptions
+    in training only.
+
+    Raises:
+        ConfigError: the cluster does not answer, or no worker can be made of it.
+    """
+    watch = Observers(observers)
+    with ray_cluster(cluster):
+        if scheduler.policy == BASELINE:
+            run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)
+        else:
+            run = SliceRun(plan, scheduler.policy, cluster, runner, watch, max_failures)
+        try:
+            run.fit(out_dir)
+        finally:
+            watch.on_end(run.now_s)
+        best = best_of(run.contenders(), plan.mode)
+        tested, failed = _test(runner, best, run.bundles, out_dir)
+    return Outcome(
+        status=run.status,
+        best_trial=best.trial if best else None,
+        best_score=best.score if best else None,
+        test_metrics=tested,
+        reason="; ".join(filter(None, [run.reason, failed])),
+    )
+
+
+def _test(
+    runner: RunnerSpec, best: Contender | None, bundles: Sequence[Bundle], out_dir: Path
+) -> tuple[Mapping[str, float], str]:
+    """Test metrics of the winner, and why there are none if there are none."""
+    if best is None:
+        return {}, "no trial has a finite score"
+    if runner.final is None or not bundles:
+        return {}, "" if bundles else "no worker is left to test the winner"
+    try:
+        return evaluate_best(runner, best, bundles, out_dir), ""
+    except RayError as error:
+        log.exception("the winner, trial %d, could not be tested", best.trial)
+        return {}, f"the winner could not be tested: {str(error).strip().splitlines()[-1]}"
+
+
+class SliceRun:
+    """The experiment under :class:`HRFSScheduler`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        policy: str,
+        cluster: ClusterSettings,
+        runner: RunnerSpec,
+        watch: RunObserver,
+        max_failures: int,
+    ) -> None:
+        self._plan = plan
+        self._runner = runner
+        self._scheduler = HRFSScheduler(plan, policy, cluster, [watch], max_failures)
+
+    def fit(self, out_dir: Path) -> None:
+        """Train until every trial has ended, or the user interrupts."""
+        settings = {"factory": self._runner.factory, "settings": dict(self._runner.settings)}
+        fit_population(
+            RunnerTrainable,
+            self._plan,
+            {RUNNER_KEY: settings},
+            self._scheduler,
+            make_run_config(out_dir, [StateCallback(self._scheduler)]),
+        )
+
+    def contenders(self) -> list[Contender]:
+        """Every trial's last score and checkpoint."""
+        return self._scheduler.contenders()
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the start of the run."""
+        return self._scheduler.now_s
+
+    @property
+    def bundles(self) -> list[Bundle]:
+        """The workers at the end."""
+        return self._scheduler.bundles
+
+    @property
+    def status(self) -> Status:
+        """How the run ended."""
+        if self._scheduler.gave_up:
+            return "gave up"
+        return "finished" if self._scheduler.finished else "interrupted"
+
+    @property
+    def reason(self) -> str:
+        """Why it did not finish; empty if it did."""
+        if self._scheduler.gave_up:
+            return self._scheduler.gave_up
+        return "" if self._scheduler.finished else "stopped before the last slice"

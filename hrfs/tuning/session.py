@@ -1,0 +1,163 @@
+"""Starting Ray on this machine, or joining a cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.errors import ConfigError
+from hrfs.tuning.allocation import emulated_resource
+
+log = logging.getLogger("hrfs")
+
+OBJECT_STORE_BYTES = 200 * 2**20
+"""Trials' states go through the storage, not through Ray's object store."""
+
+TUNE_ENVIRONMENT = {
+    # A process serves many trials: it must not move its working folder to one of them.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # Our own observers write slices.csv and TensorBoard files.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Snapshots follow each trial's second checkpoint; that is wanted, not "excessive".
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # One line of Ray's about a change of accelerator variables that is no news to our users.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def cluster(settings: ClusterSettings) -> Iterator[None]:
+    """Ray, ready to use, and shut down at the end if we started it here.
+
+    A Ray that the process has joined already is used as it is and left alone.
+
+    Raises:
+        ConfigError: the address does not answer, or refuses us.
+    """
+    for name, value in TUNE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    _send_chatter_to_the_log()
+    if ray.is_initialized():
+        yield
+        return
+    if settings.mode == "address":
+        _join(settings)
+    else:
+        ray.init(**local_arguments(settings))
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _send_chatter_to_the_log() -> None:
+    """Ray prints on the screen by handlers of its own; let the root logger's decide instead."""
+    for name in ("ray", "ray.tune", "ray.train", "ray.data", "ray.rllib"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    # It misses the files of Tune's own loggers, which ours replace.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+
+
+def local_arguments(settings: ClusterSettings) -> dict[str, Any]:
+    """Arguments of ``ray.init`` for a cluster of our own on this machine."""
+    arguments: dict[str, Any] = {
+        "address": "local",  # not whatever Ray happens to run here, or RAY_ADDRESS names
+        # Ray's ports run code for whoever reaches them: not beyond this machine.
+        "_node_ip_address": "127.0.0.1",
+        "include_dashboard": settings.dashboard,
+        "log_to_driver": False,
+        "configure_logging": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+    if settings.mode == "emulated":
+        # Ray's CPUs count workers here: each holds one, however many threads it uses.
+        arguments["num_cpus"] = len(settings.emulated)
+        arguments["num_gpus"] = 0
+        arguments["resources"] = dict(Counter(emulated_resource(w.kind) for w in settings.emulated))
+    return arguments
+
+
+def _join(settings: ClusterSettings) -> None:
+    check_answers(settings)
+    if not (os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")):
+        log.warning(
+            "joining the Ray cluster at %s without a token: whoever reaches its ports can run "
+            "code there; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN on every node",
+            settings.address,
+        )
+    try:
+        ray.init(address=settings.address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        raise _refusal(settings.address or "", str(error)) from error
+
+
+def check_answers(settings: ClusterSettings) -> None:
+    """Make sure that a Ray cluster answers at the address, in time, and takes our token.
+
+    Asked from a process of its own: Ray tries for a minute, or ends the process that asks.
+
+    Raises:
+        ConfigError: it does not, and what to do.
+    """
+    address = settings.address or ""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ConfigError(
+            "cluster.address", address, "must have the form host:port", "the port is often 6379"
+        )
+    silent = f"does not answer within {settings.answer_within_s:g} s"
+    start = "start Ray there with `ray start --head` and check the port"
+    try:
+        socket.create_connection((host, int(port)), timeout=settings.answer_within_s).close()
+    except OSError as error:
+        raise ConfigError("cluster.address", address, f"{silent} ({error})", start) from error
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-c", _ASK, address],
+            capture_output=True,
+            text=True,
+            timeout=settings.answer_within_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError("cluster.address", address, silent, start) from error
+    if asked.returncode:
+        raise _refusal(address, asked.stderr)
+
+
+_ASK = """
+import sys
+from ray._raylet import GcsClient
+print(len(GcsClient(address=sys.argv[1]).get_all_node_info(timeout=8.0)))
+"""
+"""Asks a cluster for its nodes: the least that needs both an answer and a valid token."""
+
+
+def _refusal(address: str, said: str) -> ConfigError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if "token" in said.lower() or "unauthenticated" in said.lower():
+        return ConfigError(
+            "cluster.address",
+            address,
+            "the cluster wants a token",
+            "set RAY_AUTH_MODE=token and the cluster's RAY_AUTH_TOKEN",
+        )
+    return ConfigError(
+        "cluster.address",
+        address,
+        f"is no Ray cluster that can be joined ({lines[-1] if lines else 'no reason given'})",
+        "start Ray there with `ray start --head` and check the port",
+    )

@@ -1,0 +1,148 @@
+"""Trainables that are trained in slices.
+
+The contract of :class:`hrfs.tuning.HRFSScheduler` with any class Trainable:
+
+* ``config["hrfs"]`` is the slice to do, a dictionary form of
+  :class:`hrfs.experiment.slices.SliceRequest`; ``config["hrfs"]["iterations"]`` says how far.
+* One ``step()`` does exactly that slice, evaluates, and returns the metric.
+* ``save_checkpoint`` and ``load_checkpoint`` carry everything that training depends on.
+* ``reset_config`` returns True: the process is kept for other trials. After a reset comes
+  ``load_checkpoint``, or nothing if the trial begins.
+
+:class:`SliceTrainable` keeps that contract for its subclasses, and saves and loads faster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
+from hrfs.tuning.privates import save_in_place
+
+SLICE_KEY = "hrfs"
+"""Key of the trial's config that holds the slice to do."""
+RUNNER_KEY = "hrfs_runner"
+"""Key of the trial's config that names the runner's factory and its settings."""
+STATE_FILE = "state.ckpt"
+FRESH_PROCESS = "fresh_process"
+"""Key of a result: True for the first slice of a process."""
+
+
+class SliceTrainable(tune.Trainable):
+    """Base class: override ``build``, ``begin``, ``train_slice``, ``save_state``, ``load_state``.
+
+    It writes a checkpoint straight into the trial's storage folder, and loads none that the
+    process still holds.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Build what outlasts trials. Tune calls this once per process."""
+        self._held: str | None = None
+        """Checkpoint that the process's present state equals."""
+        self._ready = False
+        """Whether the trial of the present config is in the process."""
+        self._load_s = 0.0
+        self._fresh_process = True
+        self.build(config)
+
+    def build(self, config: Mapping[str, Any]) -> None:
+        """Make what outlasts the trials of this process."""
+
+    def begin(self, trial: int) -> None:
+        """Make fresh state for ``trial``."""
+        raise NotImplementedError  # abstract
+
+    def train_slice(self, request: SliceRequest) -> Mapping[str, Any]:
+        """Train ``request.iterations`` steps, evaluate, and return the metrics."""
+        raise NotImplementedError  # abstract
+
+    def save_state(self, folder: Path) -> None:
+        """Write the state into ``folder``."""
+        raise NotImplementedError  # abstract
+
+    def load_state(self, folder: Path) -> None:
+        """Take up the state that :meth:`save_state` wrote."""
+        raise NotImplementedError  # abstract
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial's config; its state comes by ``load_checkpoint`` or begins."""
+        self._ready = False
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Do the slice that ``config["hrfs"]`` asks for."""
+        request = SliceRequest.from_dict(self.config[SLICE_KEY])
+        if not self._ready:
+            if request.from_iteration > 0:
+                raise RuntimeError(
+                    f"trial {request.trial} is at iteration {request.from_iteration} "
+                    "but no checkpoint of it was loaded"
+                )
+            self.begin(request.trial)
+        self._ready, self._held = True, None
+        load_s, self._load_s = self._load_s, 0.0
+        fresh, self._fresh_process = self._fresh_process, False
+        metrics = self.train_slice(request)
+        return {
+            **metrics,
+            "iterations": request.from_iteration + request.iterations,
+            "load_s": load_s,
+            FRESH_PROCESS: fresh,
+        }
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """Save the state, without a detour where the storage is a local path."""
+        saved = None if checkpoint_dir else save_in_place(self)
+        if saved is None:
+            return super().save(checkpoint_dir)
+        self._held = saved.checkpoint.path
+        return saved
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Tune's hook: write the state into ``checkpoint_dir``."""
+        self.save_state(Path(checkpoint_dir))
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Tune's hook: take up the state in this folder, unless the process still holds it."""
+        if checkpoint != self._held:
+            start_s = time.perf_counter()
+            self.load_state(Path(checkpoint))
+            self._load_s = time.perf_counter() - start_s
+            self._held = checkpoint
+        self._ready = True
+
+
+class RunnerTrainable(SliceTrainable):
+    """Trains by a :class:`SliceRunner`, which it builds by name in the worker's process."""
+
+    def build(self, config: Mapping[str, Any]) -> None:
+        """Build the runner: imports torch, decodes nothing yet."""
+        spec = config[RUNNER_KEY]
+        self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
+
+    def begin(self, trial: int) -> None:
+        """Fresh weights, a function of (seed, trial)."""
+        self._runner.begin(trial)
+
+    def train_slice(self, request: SliceRequest) -> Mapping[str, Any]:
+        """Train and evaluate; metrics at the top level, seconds beside them."""
+        result = self._runner.run(request)
+        return {
+            **result.metrics,
+            "train_s": result.train_s,
+            "evaluate_s": result.evaluate_s,
+            "diverged": result.diverged,
+        }
+
+    def save_state(self, folder: Path) -> None:
+        """One file."""
+        self._runner.save(folder / STATE_FILE)
+
+    def load_state(self, folder: Path) -> None:
+        """One file."""
+        self._runner.load(folder / STATE_FILE)

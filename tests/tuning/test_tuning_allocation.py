@@ -1,0 +1,140 @@
+"""How nodes are cut into workers; no Ray is started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
+from hrfs.experiment.errors import ConfigError
+from hrfs.tuning.allocation import Node, cut, read_nodes, require_workers
+
+
+def entry(node_id: str, host: str, alive: bool = True, **resources: float) -> dict[str, Any]:
+    return {
+        "NodeID": node_id,
+        "Alive": alive,
+        "NodeManagerHostname": host,
+        "NodeManagerAddress": f"10.0.0.{node_id}",
+        "Resources": resources,
+        "Labels": {},
+    }
+
+
+HEAD = Node("1", "head", "10.0.0.1", cpus=8, gpus=0, is_head=True)
+GPUS = Node("2", "box", "10.0.0.2", cpus=16, gpus=2, gpu_model="A100")
+
+
+def names(settings: ClusterSettings, *nodes: Node) -> list[str]:
+    return [bundle.info.name for bundle in cut(nodes, settings)]
+
+
+def test_nodes_are_named_by_label_then_host_and_told_apart() -> None:
+    listing = [entry("3", "twin"), entry("2", "twin"), entry("4", "dead", alive=False)]
+    listing.append(entry("1", "host") | {"Labels": {"hrfs-node": "mine"}})
+    assert [(n.node_id, n.name) for n in read_nodes(listing)] == [
+        ("1", "mine"),
+        ("2", "twin"),
+        ("3", "twin~2"),
+    ]
+
+
+def test_resources_and_models_are_read() -> None:
+    resources = {
+        "CPU": 4.0,
+        "GPU": 2.0,
+        "accelerator_type:H100": 1.0,
+        "node:__internal_head__": 1.0,
+    }
+    (node,) = read_nodes([entry("1", "host", **resources)])
+    assert (node.cpus, node.gpus, node.gpu_model, node.is_head) == (4, 2, "H100", True)
+
+
+def test_auto_makes_a_worker_of_each_gpu_and_one_of_the_cpus_left() -> None:
+    bundles = cut([GPUS], ClusterSettings())
+    assert [(b.info.name, b.info.kind, dict(b.resources)) for b in bundles] == [
+        ("box/gpu:0", "gpu:A100", {"CPU": 1.0, "GPU": 1.0}),
+        ("box/gpu:1", "gpu:A100", {"CPU": 1.0, "GPU": 1.0}),
+        ("box/cpu:0", "cpu", {"CPU": 14.0}),
+    ]
+    assert [b.info.on_gpu for b in bundles] == [True, True, False]
+
+
+def test_the_head_keeps_cpus_for_the_driver_unless_it_has_but_one() -> None:
+    (bundle,) = cut([HEAD], ClusterSettings(reserved_cpus=2))
+    assert bundle.resources["CPU"] == 6
+    (bundle,) = cut([Node("1", "tiny", "ip", cpus=1, gpus=0, is_head=True)], ClusterSettings())
+    assert bundle.resources["CPU"] == 1
+
+
+def test_the_papers_allocation_by_host_or_address() -> None:
+    allocation = {
+        "10.0.0.2": NodeAllocation(cpus_per_worker=4, gpus_per_worker=1, cpus_per_gpu_worker=2),
+        "head": NodeAllocation(cpus_per_worker=3),
+    }
+    settings = ClusterSettings(mode="address", allocation=allocation, default_allocation=None)
+    assert names(settings, HEAD, GPUS, Node("3", "other", "10.0.0.3", 8, 0)) == [
+        "head/cpu:0",
+        "head/cpu:1",
+        "box/gpu:0",
+        "box/gpu:1",
+        "box/cpu:0",
+        "box/cpu:1",
+        "box/cpu:2",
+    ]
+
+
+def test_fractions_of_a_gpu() -> None:
+    how = NodeAllocation(gpus_per_worker=0.5, cpus_per_gpu_worker=1)
+    settings = ClusterSettings(allocation={"box": how}, default_allocation=None)
+    assert names(settings, GPUS) == [f"box/gpu:{i}" for i in range(4)]
+
+
+def test_no_more_gpu_workers_than_cpus_for_them() -> None:
+    how = NodeAllocation(gpus_per_worker=1, cpus_per_gpu_worker=12)
+    settings = ClusterSettings(allocation={"box": how}, default_allocation=None)
+    assert names(settings, GPUS) == ["box/gpu:0"]
+
+
+@pytest.mark.parametrize(
+    ("allocation", "message"),
+    [
+        (
+            {"nowhere": NodeAllocation(1)},
+            "cluster.allocation.nowhere=nowhere: no such node; "
+            "the cluster has 10.0.0.2, box; name a host or an IP address of the cluster",
+        ),
+        (
+            {"box": NodeAllocation(cpus_per_worker=17)},
+            "cluster.allocation.box.cpus_per_worker=17: "
+            "box has 16 CPUs; ask for no more than that, or 0",
+        ),
+        (
+            {"box": NodeAllocation(gpus_per_worker=3)},
+            "cluster.allocation.box.gpus_per_worker=3: "
+            "box has 2 GPUs; ask for no more than that, or 0",
+        ),
+    ],
+)
+def test_what_a_node_cannot_give_is_refused(
+    allocation: dict[str, NodeAllocation], message: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        cut([GPUS], ClusterSettings(allocation=allocation))
+    assert str(error.value) == message
+
+
+def test_a_cluster_without_any_worker_is_refused() -> None:
+    settings = ClusterSettings(allocation={"box": NodeAllocation()}, default_allocation=None)
+    with pytest.raises(ConfigError, match=r"the cluster has box \(16 CPUs, 2 GPUs\) and the alloc"):
+        require_workers(cut([GPUS], settings), [GPUS])
+
+
+def test_emulated_workers_are_all_on_the_one_node() -> None:
+    emulated = (EmulatedWorker("fast", "gpu"), EmulatedWorker("slow", "cpu", 6.0, threads=2))
+    bundles = cut([HEAD], ClusterSettings(mode="emulated", emulated=emulated))
+    assert [(b.info.name, b.info.slowdown, b.info.cpus, b.info.on_gpu) for b in bundles] == [
+        ("fast", 1.0, 1.0, False),
+        ("slow", 6.0, 2.0, False),
+    ]

@@ -1,0 +1,102 @@
+"""Joining a cluster: what does not answer is refused at once and in one line."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from hrfs.core.search_space import Choice, Hyperparameter, IntRange, LogUniform, Uniform
+from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker
+from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.records import WorkerInfo
+from hrfs.tuning.allocation import Bundle
+
+pytestmark = pytest.mark.ray
+
+
+def join(address: str) -> None:
+    from hrfs.tuning.session import check_answers
+
+    check_answers(ClusterSettings(mode="address", address=address, answer_within_s=2.0))
+
+
+def test_an_address_needs_host_and_port() -> None:
+    with pytest.raises(ConfigError) as error:
+        join("headnode")
+    assert str(error.value) == (
+        "cluster.address=headnode: must have the form host:port; the port is often 6379"
+    )
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ConfigError, match=rf"cluster.address=127.0.0.1:{port}: does not answer"):
+        join(f"127.0.0.1:{port}")
+
+
+def test_somebody_else_listens() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=rf"cluster.address={address}: .*ray start --head"):
+            join(address)
+
+
+def test_emulated_clusters_count_workers_and_their_kinds() -> None:
+    from hrfs.tuning.session import local_arguments
+
+    emulated = (EmulatedWorker("a", "gpu"), EmulatedWorker("b", "cpu"), EmulatedWorker("c", "cpu"))
+    arguments = local_arguments(ClusterSettings(mode="emulated", emulated=emulated))
+    assert arguments["num_cpus"] == 3
+    assert arguments["resources"] == {"emulated_gpu": 1, "emulated_cpu": 2}
+    assert arguments["_node_ip_address"] == "127.0.0.1"
+    assert arguments["include_dashboard"] is False
+
+
+def bundle(name: str, kind: str, **resources: float) -> Bundle:
+    return Bundle(WorkerInfo(name, kind, "n", resources["CPU"]), "id", resources)
+
+
+def test_the_baseline_asks_for_one_shape() -> None:
+    from hrfs.tuning.baseline import chosen_bundles
+
+    bundles = [
+        bundle("g", "gpu:A100", CPU=1.0, GPU=1.0),
+        bundle("c1", "cpu", CPU=4.0),
+        bundle("c2", "cpu", CPU=4.0),
+        bundle("c3", "cpu", CPU=2.0),
+    ]
+
+    def chosen(request: str) -> list[str]:
+        return [b.info.name for b in chosen_bundles(bundles, request)]
+
+    assert chosen("auto") == ["c1", "c2"]
+    assert chosen("gpu") == ["g"]
+    with pytest.raises(ConfigError) as error:
+        chosen_bundles(bundles[1:], "gpu")
+    assert str(error.value) == (
+        "scheduler.request=gpu: no worker is of that kind; there are cpu; use one of these, or auto"
+    )
+
+
+def test_the_baseline_keeps_values_in_their_ranges() -> None:
+    from hrfs.experiment.plan import Plan
+    from hrfs.tuning.baseline import ray_scheduler
+
+    space = {
+        "lr": Hyperparameter(Uniform(0.001, 1), Uniform(0.0001, 1)),
+        "decay": Hyperparameter(LogUniform(1e-5, 1e-2), LogUniform(1e-5, 1e-2)),
+        "width": Hyperparameter(IntRange(1, 8), IntRange(2, 6)),
+        "momentum": Hyperparameter(Uniform(0.001, 1), Choice((0.8, 0.9, 0.99))),
+        "fixed": Hyperparameter(Uniform(0, 1)),
+    }
+    pbt = ray_scheduler(Plan(4, 100, 10, space))
+    clipped = pbt._custom_explore_fn(
+        {"lr": 1.2, "decay": 0.0, "width": 9, "momentum": 0.8, "fixed": 2.0}
+    )
+    assert clipped == {"lr": 1.0, "decay": 1e-5, "width": 6, "momentum": 0.8, "fixed": 2.0}
+    assert "fixed" not in pbt._hyperparam_mutations

@@ -1,0 +1,79 @@
+"""Trainables without torch, for tests of the adapter; imported by workers' processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from hrfs.experiment.slices import SliceRequest
+from hrfs.tuning.trainable import SliceTrainable
+
+
+class Counter(SliceTrainable):
+    """Counts iterations and adds up its learning rate; its state tells its whole history.
+
+    ``config["seconds"]`` is the time of an iteration, ``config["fault"]`` a mapping of what is
+    to go wrong, each fault once per marker file in ``config["markers"]``.
+    """
+
+    def begin(self, trial: int) -> None:
+        """Fresh."""
+        self.history: list[list[Any]] = []
+        self.value = 0.0
+
+    def train_slice(self, request: SliceRequest) -> Mapping[str, Any]:
+        """Do the slice, with the fault that is asked for."""
+        self._maybe_fail(request)
+        time.sleep(request.iterations * self.config.get("seconds", 0.0))
+        lr = self.config["lr"]
+        self.value += lr * request.iterations
+        self.history.append([request.trial, request.from_iteration, request.iterations, lr])
+        score = self.value
+        if self.config.get("nan_trial") == request.trial:
+            score = math.nan
+        return {
+            "score": score,
+            "pid_of": os.getpid(),
+            "on_node": float(ray.get_runtime_context().get_node_id() == request_node(request)),
+        }
+
+    def save_state(self, folder: Path) -> None:
+        """One JSON file."""
+        state = {"history": self.history, "value": self.value}
+        (folder / "state.json").write_text(json.dumps(state))
+
+    def load_state(self, folder: Path) -> None:
+        """Inverse of ``save_state``."""
+        state = json.loads((folder / "state.json").read_text())
+        self.history, self.value = state["history"], state["value"]
+
+    def _maybe_fail(self, request: SliceRequest) -> None:
+        fault = self.config.get("fault", {})
+        if request.trial not in fault.get("trials", []):
+            return
+        if request.from_iteration < fault.get("from_iteration", 0):
+            return
+        marker = Path(fault["markers"]) / f"{request.trial}"
+        if marker.exists() and not fault.get("always"):
+            return
+        marker.write_text("done")
+        if fault["kind"] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise RuntimeError("planted failure")
+
+
+def request_node(request: SliceRequest) -> str:
+    """Ray's id of the node that the worker's name speaks of."""
+    wanted = request.worker.node
+    for node in ray.nodes():
+        if node["Alive"] and node.get("Labels", {}).get("hrfs-node") == wanted:
+            return str(node["NodeID"])
+    return "no such node"
