@@ -1,0 +1,205 @@
+"""``summary.json``: the run in one object, made from the history alone.
+
+``best`` is the best score that any slice ever had (of equals the first). ``winner`` is the
+trial with the best last score, whose weights are kept and tested; ``test`` are its metrics on
+the test set. ``makespan_s`` is last end minus first start of the finished slices. ``bound_s``
+and ``ratio`` are C* (:func:`hrfs.reporting.figures.bound_s`) and makespan / C*. A worker's
+``utilisation`` is its busy share of the makespan, also if it came late or left early;
+``utilisation`` of the run is the share of all workers together. ``time_to_target_s`` counts
+from the first start. What could not be measured is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hrfs.experiment.files import write_atomically
+from hrfs.experiment.launch import Outcome
+from hrfs.experiment.records import WorkerInfo
+from hrfs.reporting import figures
+from hrfs.reporting.cells import strict
+from hrfs.reporting.durable import WriteGuard
+from hrfs.reporting.history import History
+
+FORMAT = 1
+"""Raised whenever a key of ``summary.json`` changes its meaning."""
+
+
+def summarise(
+    history: History, test_metrics: Mapping[str, float], outcome: Outcome | None = None
+) -> dict[str, Any]:
+    """The summary as plain values that strict JSON can hold.
+
+    ``test_metrics`` are the winner's on the test set, empty if it was not tested. ``outcome``
+    says how the run ended and which trial was tested; without it both are read from the
+    history.
+    """
+    summary = {
+        "format": FORMAT,
+        **_ending(history, outcome),
+        **_identity(history),
+        "best": _best(history),
+        "winner": _winner(history, outcome),
+        **_test(history, test_metrics, outcome),
+        **_times(history),
+        **_counts(history),
+        "workers": [_worker(history, worker) for worker in history.workers.values()],
+        "worker_kinds": _worker_kinds(history),
+        "warnings": list(history.warnings),
+    }
+    plain: dict[str, Any] = strict(summary)
+    return plain
+
+
+def write_summary(path: Path, summary: Mapping[str, Any], history: History) -> None:
+    """Write ``summary`` as strict JSON, atomically; a failed write becomes a warning."""
+    text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
+    WriteGuard(path, history.warn).attempt(lambda: write_atomically(path, text))
+
+
+def emulated(history: History) -> bool:
+    """Whether any device is only emulated: by the plan's label or by a worker's slowdown."""
+    label = str(history.plan.labels.get("cluster", ""))
+    slowed = any(worker.slowdown != 1.0 for worker in history.workers.values())
+    return label.startswith("emulated") or slowed
+
+
+def _ending(history: History, outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is not None:
+        return {"status": outcome.status, "reason": outcome.reason}
+    over = all(trial.ended for trial in history.trials.values())
+    return {"status": "finished" if over else "interrupted", "reason": ""}
+
+
+def _identity(history: History) -> dict[str, Any]:
+    plan = history.plan
+    return {
+        "cluster": plan.labels.get("cluster"),
+        "emulated": emulated(history),
+        "labels": dict(plan.labels),
+        "seed": plan.seed,
+        "plan": {
+            "trials": plan.trials,
+            "stop_iterations": plan.stop_iterations,
+            "interval_iterations": plan.interval_iterations,
+            "metric": plan.metric,
+            "mode": plan.mode,
+            "target_score": plan.target_score,
+            "stop_on_target": plan.stop_on_target,
+        },
+    }
+
+
+def _best(history: History) -> dict[str, Any] | None:
+    best = history.best()
+    if best is None:
+        return None
+    return {
+        "trial": best.trial,
+        "score": best.score,
+        "iteration": best.to_iteration,
+        "slice": best.slice,
+        "worker": best.worker,
+        "end_s": best.end_s,
+        "hyperparameters": dict(best.hyperparameters),
+    }
+
+
+def _winner(history: History, outcome: Outcome | None) -> dict[str, Any] | None:
+    if outcome is not None:
+        number = outcome.best_trial
+    else:
+        winner = history.winner()
+        number = winner.trial if winner else None
+    if number is None:
+        return None
+    trial = history.trials[number]
+    return {
+        "trial": number,
+        "score": outcome.best_score if outcome else trial.last_score,
+        "iteration": trial.iterations,
+        "hyperparameters": dict(trial.hyperparameters),
+    }
+
+
+def _test(
+    history: History, test_metrics: Mapping[str, float], outcome: Outcome | None
+) -> dict[str, Any]:
+    if test_metrics:
+        return {"test": dict(test_metrics), "test_reason": None}
+    reason = outcome.reason if outcome else ""
+    if not reason:
+        scored = history.best() is not None
+        reason = "the winner was not tested" if scored else "no trial has a finite score"
+    return {"test": None, "test_reason": reason}
+
+
+def _times(history: History) -> dict[str, Any]:
+    records, plan = history.records, history.plan
+    begin_s, end_s = figures.window_s(records) if records else (0.0, 0.0)
+    makespan_s = end_s - begin_s if records else None
+    bound_s = figures.bound_s(records)
+    busy_s = figures.busy_seconds(records)
+    return {
+        "makespan_s": makespan_s,
+        "bound_s": bound_s,
+        "ratio": makespan_s / bound_s if makespan_s is not None and bound_s else None,
+        "utilisation": figures.utilisation(busy_s, makespan_s or 0.0, len(history.workers)),
+        "worker_s": sum(busy_s.values()),
+        "time_to_target_s": figures.time_to_target_s(records, plan.target_score, plan.mode),
+    }
+
+
+def _counts(history: History) -> dict[str, Any]:
+    records, plan = history.records, history.plan
+    apart = figures.spread(records, plan.trials)
+    endings = Counter(t.status(plan.stop_iterations) for t in history.trials.values())
+    return {
+        "trials": {name: endings[name] for name in ("finished", "stopped", "error", "unfinished")},
+        "slices": len(records),
+        "iterations": sum(record.iterations for record in records),
+        "migrations": figures.migrations(records),
+        "spread": asdict(apart) if apart else None,
+        "exploits": len(history.exploits),
+        "failures": {
+            "count": len(history.failures),
+            "reasons": dict(Counter(failure.reason for failure in history.failures)),
+        },
+        "diverged": figures.diverged(records),
+    }
+
+
+def _worker(history: History, worker: WorkerInfo) -> dict[str, Any]:
+    mine = [record for record in history.records if record.worker == worker.name]
+    busy_s = figures.busy_seconds(mine)
+    begin_s, end_s = figures.window_s(history.records) if history.records else (0.0, 0.0)
+    return {
+        **asdict(worker),
+        "present_at_end": worker.name in history.present,
+        "slices": len(mine),
+        "iterations": sum(record.iterations for record in mine),
+        "busy_s": sum(busy_s.values()),
+        "utilisation": figures.utilisation(busy_s, end_s - begin_s, 1),
+        "iterations_per_s": figures.measured_speeds(mine).get(worker.name),
+    }
+
+
+def _worker_kinds(history: History) -> dict[str, Any]:
+    kinds: dict[str, dict[str, Any]] = {}
+    empty = {"workers": 0, "slices": 0, "iterations": 0, "share": None, "busy_s": 0.0}
+    for worker in history.workers.values():
+        kinds.setdefault(worker.kind, dict(empty))["workers"] += 1
+    for record in history.records:
+        kind = kinds.setdefault(history.kind_of(record), dict(empty))
+        kind["slices"] += 1
+        kind["iterations"] += record.iterations
+        kind["busy_s"] += record.duration_s
+    for kind in kinds.values():
+        if history.iterations:
+            kind["share"] = kind["iterations"] / history.iterations
+    return kinds

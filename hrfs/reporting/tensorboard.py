@@ -1,0 +1,190 @@
+"""TensorBoard: one run per trial, ``trial_00`` ..., and one for the whole, ``experiment``.
+
+Runs of trials have the trial's iteration as step: every metric under its own name
+(``train/loss``, ``val/acc``, ...), each hyperparameter under its own name (``lr``,
+``momentum``; ``hp/<name>`` if a metric has that name), ``staleness`` (iterations behind the
+leader when the slice ended) and ``worker/kind`` (a number; ``worker/name`` and the
+experiment's ``run`` say in words which kind that is). Hyperparameters that are no numbers are
+texts. The run ``experiment`` has the iterations of all trials together as step. Wall times are
+those of the slices.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from hrfs.experiment.observer import Observer
+from hrfs.experiment.plan import Plan
+from hrfs.experiment.records import SliceRecord, SliceStart, WorkerInfo
+from hrfs.reporting import hparams
+from hrfs.reporting.cells import encode_value, plain
+from hrfs.reporting.durable import WriteGuard
+from hrfs.reporting.event_file import EventFile
+from hrfs.reporting.figures import utilisation
+from hrfs.reporting.history import History
+
+EXPERIMENT = "experiment"
+"""Name of the run that is about the whole population."""
+
+
+class TensorBoard(Observer):
+    """Writes event files below ``folder``; ``history`` must have been told first."""
+
+    def __init__(
+        self, folder: Path, history: History, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self._folder = folder
+        self._history = history
+        self._wall_clock = wall_clock
+        self._guard = WriteGuard(folder, history.warn)
+        self._origin = 0.0
+        """Wall time of the run's second 0."""
+        self._timed = False
+        self._files: dict[str, EventFile] = {}
+        self._kinds: list[str] = []
+        self._last_words: dict[tuple[str, str], str] = {}
+        self._first_start_s = math.inf
+
+    def on_start(self, plan: Plan, workers: Sequence[WorkerInfo]) -> None:
+        self._origin = self._wall_clock()
+        self._guard.attempt(lambda: self._open(plan))
+        self._flush()
+
+    def on_slice_start(self, start: SliceStart) -> None:
+        if not self._timed:  # on_start has no time: some of the run's seconds may have passed
+            self._origin = self._wall_clock() - start.start_s
+            self._timed = True
+
+    def on_slice(self, record: SliceRecord) -> None:
+        self._guard.attempt(lambda: self._open(self._history.plan))
+        if self._files:
+            self._first_start_s = min(self._first_start_s, record.start_s)
+            self._trial_scalars(record)
+            self._experiment_scalars(record)
+        self._flush()
+
+    def on_end(self, time_s: float) -> None:
+        if not self._files:
+            return
+        wall = self._origin + time_s
+        for trial in self._history.trials.values():
+            status = trial.status(self._history.plan.stop_iterations)
+            ending = hparams.session_end(status, wall)
+            self._files[self._run(trial.trial)].summary(ending, trial.iterations, wall)
+        self._flush()
+
+    def _run(self, trial: int) -> str:
+        digits = max(2, len(str(self._history.plan.trials - 1)))
+        return f"trial_{trial:0{digits}d}"
+
+    def _open(self, plan: Plan) -> None:
+        """Make all files with what stands at their beginning, unless that is done."""
+        if self._files:
+            return
+        names = [EXPERIMENT, *(self._run(trial) for trial in range(plan.trials))]
+        files = {name: EventFile(self._folder / name) for name in names}
+        wall = self._origin
+        first = {trial: plan.initial_hyperparameters(trial) for trial in range(plan.trials)}
+        headline = str(plan.labels.get("cluster", ""))
+        columns = hparams.experiment(headline, first.get(0, {}), [plan.metric], wall)
+        files[EXPERIMENT].summary(columns, 0, wall)
+        files[EXPERIMENT].text("run", _labels_table(plan), 0, wall)
+        for trial, values in first.items():
+            run = self._run(trial)
+            files[run].summary(hparams.session_start(run, values, wall), 0, wall)
+        self._files = files
+
+    def _trial_scalars(self, record: SliceRecord) -> None:
+        run = self._run(record.trial)
+        step, wall = record.to_iteration, self._origin + record.end_s
+        scalars = {name: float(value) for name, value in record.metrics.items()}
+        if record.score is not None:
+            scalars.setdefault(self._history.plan.metric, float(record.score))
+        for name, value in record.hyperparameters.items():
+            value = plain(value)
+            tag = f"hp/{name}" if name in scalars else name
+            if isinstance(value, (bool, int, float)):
+                scalars[tag] = float(value)
+            else:
+                self._words(run, tag, encode_value(value), step, wall)
+        scalars["staleness"] = float(self._history.leader_iterations() - step)
+        kind = self._history.kind_of(record)
+        scalars["worker/kind"] = float(self._kind_number(kind, wall))
+        for tag, value in scalars.items():
+            self._files[run].scalar(tag, value, step, wall)
+        self._words(run, "worker/name", f"{record.worker} ({kind})", step, wall)
+
+    def _kind_number(self, kind: str, wall: float) -> int:
+        if kind not in self._kinds:
+            self._kinds.append(kind)
+            rows = [f"| {number} | {name} |" for number, name in enumerate(self._kinds)]
+            table = "\n".join(["| worker/kind | is |", "| --- | --- |", *rows])
+            self._files[EXPERIMENT].text("worker kinds", table, self._history.iterations, wall)
+        return self._kinds.index(kind)
+
+    def _words(self, run: str, tag: str, words: str, step: int, wall: float) -> None:
+        """A text, written only when it changes."""
+        if self._last_words.get((run, tag)) != words:
+            self._last_words[run, tag] = words
+            self._files[run].text(tag, words, step, wall)
+
+    def _experiment_scalars(self, record: SliceRecord) -> None:
+        history = self._history
+        busy_until_now = {*history.running, record.worker}
+        scalars = {
+            "workers/busy": float(len(busy_until_now)),
+            "exploits": float(len(history.exploits)),
+            "failures": float(len(history.failures)),
+        }
+        best = history.best()
+        if best is not None and best.score is not None:
+            scalars["score/best"] = best.score
+        last = [t.last_score for t in history.trials.values() if t.last_score is not None]
+        finite = [score for score in last if math.isfinite(score)]
+        if finite:
+            scalars["score/median"] = statistics.median(finite)
+        passed_s = record.end_s - self._first_start_s
+        busy = utilisation(history.busy_s, passed_s, len(history.workers))
+        if busy is not None:
+            scalars["workers/utilisation"] = busy
+        for tag, value in scalars.items():
+            wall = self._origin + record.end_s
+            self._files[EXPERIMENT].scalar(tag, value, history.iterations, wall)
+
+    def _flush(self) -> None:
+        def flush_all() -> None:
+            for file in self._files.values():
+                file.flush()
+
+        self._guard.attempt(flush_all)
+
+
+def write_test_metrics(
+    folder: Path, test_metrics: Mapping[str, float], step: int, history: History
+) -> None:
+    """Add the winner's test metrics (``test/acc``, ...) to the finished run ``experiment``.
+
+    A metric whose name does not begin with ``test/`` gets that before it.
+    """
+
+    def write() -> None:
+        file = EventFile(folder / EXPERIMENT)
+        for name, value in test_metrics.items():
+            tag = name if name.startswith("test/") else f"test/{name}"
+            file.scalar(tag, float(value), step, time.time())
+        file.flush()
+
+    WriteGuard(folder, history.warn).attempt(write)
+
+
+def _labels_table(plan: Plan) -> str:
+    """The plan's labels as a Markdown table, the cluster first."""
+    facts = {"cluster": plan.labels.get("cluster", "")} | dict(plan.labels)
+    facts |= {"trials": plan.trials, "stop_iterations": plan.stop_iterations}
+    facts |= {"interval_iterations": plan.interval_iterations, "seed": plan.seed}
+    rows = [f"| {name} | {value} |" for name, value in facts.items()]
+    return "\n".join(["| what | value |", "| --- | --- |", *rows])
