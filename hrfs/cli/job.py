@@ -1,0 +1,95 @@
+"""One run from its composed configuration to its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hrfs.cli.build import build_cluster, build_plan, build_runner, build_scheduler, to_plain
+from hrfs.cli.folder import claim
+from hrfs.cli.validate import validate
+from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.launch import Outcome, RunnerSpec, SchedulerChoice
+from hrfs.experiment.plan import Plan
+
+
+def run_job(cfg: DictConfig) -> Outcome:
+    """Check ``cfg``, train, and write the results into Hydra's output folder.
+
+    Everything that can be checked without a cluster is, in this order: values, dataset files,
+    output folder; only then is Ray imported.
+
+    Raises:
+        ConfigError: something the user can mend.
+    """
+    config = to_plain(cfg)
+    hydra_config = HydraConfig.get()
+    validate(config)
+    plan = build_plan(config, hydra_config.runtime.choices)
+    launch = Launch(build_cluster(config), build_scheduler(config), build_runner(config))
+    check_data(config["dataset"])
+    out_dir = Path(hydra_config.runtime.output_dir)
+    claim(out_dir, yaml.safe_dump(config, sort_keys=False), list(hydra_config.overrides.task))
+    return train(config, plan, launch, out_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a plan is run with."""
+
+    cluster: ClusterSettings
+    scheduler: SchedulerChoice
+    runner: RunnerSpec
+
+
+def train(config: Mapping[str, Any], plan: Plan, launch: Launch, out_dir: Path) -> Outcome:
+    """Run a checked experiment on its cluster and write every report of it.
+
+    Raises:
+        ConfigError: the cluster does not answer, or no worker can be made of it.
+    """
+    from hrfs.reporting import (
+        History,
+        make_observers,
+        print_summary,
+        write_environment,
+        write_final,
+    )
+    from hrfs.tuning.run import run_experiment
+
+    write_environment(out_dir / "environment.json")
+    history = History()
+    report = config["report"]
+    observers = make_observers(out_dir, history, report["console"], report["every_s"])
+    outcome = run_experiment(
+        plan=plan,
+        scheduler=launch.scheduler,
+        cluster=launch.cluster,
+        runner=launch.runner,
+        out_dir=out_dir,
+        observers=observers,
+        max_failures=config["max_failures"],
+    )
+    summary = write_final(out_dir, history, outcome.test_metrics, outcome)
+    print_summary(summary, out_dir, report["console"])
+    return outcome
+
+
+def check_data(dataset: Mapping[str, Any]) -> None:
+    """Fetch the dataset if asked to, then check its files and that a batch fits.
+
+    A data module of the user's own is left to the workers, which alone may import it.
+
+    Raises:
+        ConfigError: files missing or damaged, or fewer training samples than a batch.
+    """
+    from hrfs.training.dataset_check import check_dataset, prepare_dataset
+
+    prepare_dataset(dataset)
+    check_dataset(dataset)

@@ -1,0 +1,146 @@
+"""Rules of single values and of combinations, checked before any cluster starts.
+
+Types have been checked by the schema; here are ranges, names and what must fit together.
+Everything works on plain containers and raises :class:`ConfigError` at the first fault.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from hrfs.cli.names import require_one_of, suggestion
+from hrfs.cli.schema import HrfsConfig
+from hrfs.cli.targets import check_targets
+from hrfs.experiment.errors import ConfigError
+
+POLICIES = ("hrfs", "hrfs_paper", "ray_pbt", "static", "fastest_only")
+REQUESTS = ("auto", "cpu", "gpu")
+CONSOLE_MODES = ("auto", "live", "plain", "quiet")
+CLUSTER_MODES = ("local", "emulated", "address")
+
+
+def validate(config: Mapping[str, Any]) -> None:
+    """Check a resolved configuration as a whole.
+
+    Raises:
+        ConfigError: the first rule that does not hold, with key, value and remedy.
+    """
+    check_keys(config, HrfsConfig)
+    at_least("seed", config["seed"], 0)
+    at_least("max_failures", config["max_failures"], 0)
+    for group in ("model", "dataset"):
+        check_targets(config[group], group, config["allowed_targets"])
+    check_population(config["population"])
+    check_scheduler(config["scheduler"])
+    check_cluster(config["cluster"])
+    check_report(config["report"])
+
+
+def check_keys(config: Mapping[str, Any], schema: type[Any], prefix: str = "") -> None:
+    """Refuse keys that the schema does not have; Hydra lets ``+key=value`` through."""
+    known: dict[str, Any] = {field.name: field.default_factory for field in fields(schema)}
+    for key, value in config.items():
+        if key not in known:
+            raise ConfigError(
+                f"{prefix}{key}", value, "there is no such key", suggestion(str(key), known)
+            )
+        nested = known[key]
+        if isinstance(nested, type) and is_dataclass(nested):
+            check_keys(value, nested, f"{prefix}{key}.")
+
+
+def check_population(population: Mapping[str, Any]) -> None:
+    """Size, length, interval and the fractions of PBT."""
+    size, stop = population["size"], population["stop_iterations"]
+    interval = population["interval_iterations"]
+    at_least("population.size", size, 1)
+    at_least("population.stop_iterations", stop, 1)
+    at_least("population.interval_iterations", interval, 1)
+    if interval > stop:
+        raise ConfigError(
+            "population.interval_iterations",
+            interval,
+            f"must be at most population.stop_iterations, which is {stop}",
+        )
+    within("population.quantile", population["quantile"], 0.0, 0.5)
+    within("population.resample_probability", population["resample_probability"], 0.0, 1.0)
+    require_one_of("population.mode", population["mode"], ("max", "min"))
+    target = population["target_score"]
+    if target is not None:
+        within("population.target_score", target, float("-inf"), float("inf"))
+    elif population["stop_on_target"]:
+        raise ConfigError(
+            "population.stop_on_target", True, "needs population.target_score, which is null"
+        )
+
+
+def check_scheduler(scheduler: Mapping[str, Any]) -> None:
+    """Names of the policy and of what it asks for."""
+    require_one_of("scheduler.policy", scheduler["policy"], POLICIES)
+    require_one_of("scheduler.request", scheduler["request"], REQUESTS)
+    if scheduler["request"] != "auto" and scheduler["policy"] != "ray_pbt":
+        raise ConfigError(
+            "scheduler.request",
+            scheduler["request"],
+            "is for scheduler=ray_pbt alone; the other rules use workers of every kind",
+        )
+
+
+def check_cluster(cluster: Mapping[str, Any]) -> None:
+    """What can be known of the cluster before it is there."""
+    mode = cluster["mode"]
+    require_one_of("cluster.mode", mode, CLUSTER_MODES)
+    at_least("cluster.reserved_cpus", cluster["reserved_cpus"], 0)
+    above_zero("cluster.answer_within_s", cluster["answer_within_s"])
+    above_zero("cluster.wait_s", cluster["wait_s"])
+    if (mode == "address") != bool(cluster["address"]):
+        rule = "must be given" if mode == "address" else "is for cluster=address alone"
+        shown = cluster["address"] or "null"
+        raise ConfigError("cluster.address", shown, rule, "e.g. cluster.address=10.0.0.1:6379")
+    if mode == "emulated":
+        _check_emulated(cluster["emulated"])
+    elif cluster["emulated"]:
+        raise ConfigError(
+            "cluster.emulated", f"{len(cluster['emulated'])} workers", f"not used by mode {mode}"
+        )
+
+
+def _check_emulated(workers: list[Mapping[str, Any]]) -> None:
+    if not workers:
+        raise ConfigError("cluster.emulated", "[]", "must list at least one worker")
+    for index, worker in enumerate(workers):
+        key = f"cluster.emulated[{index}]"
+        if worker["kind"].partition(":")[0] not in ("cpu", "gpu"):
+            raise ConfigError(f"{key}.kind", worker["kind"], "must be cpu, gpu or gpu:<model>")
+        at_least(f"{key}.slowdown", worker["slowdown"], 1.0)
+        at_least(f"{key}.threads", worker["threads"], 1)
+    name, times = Counter(worker["name"] for worker in workers).most_common(1)[0]
+    if times > 1:
+        raise ConfigError("cluster.emulated", name, f"{times} workers have this name")
+
+
+def check_report(report: Mapping[str, Any]) -> None:
+    """Period and form of the table."""
+    above_zero("report.every_s", report["every_s"])
+    require_one_of("report.console", report["console"], CONSOLE_MODES)
+
+
+def at_least(key: str, value: float, low: float) -> None:
+    """Refuse a ``value`` below ``low``, and NaN."""
+    if not value >= low:
+        raise ConfigError(key, value, f"must be at least {low:g}")
+
+
+def above_zero(key: str, value: float) -> None:
+    """Refuse a ``value`` that is not above 0."""
+    if not value > 0:
+        raise ConfigError(key, value, "must be above 0")
+
+
+def within(key: str, value: float, low: float, high: float) -> None:
+    """Refuse a ``value`` outside [low, high], and NaN."""
+    if not low <= value <= high:
+        raise ConfigError(key, value, f"must be between {low:g} and {high:g}")

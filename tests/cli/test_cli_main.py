@@ -1,0 +1,78 @@
+"""Exit codes, and what sweepers are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from omegaconf import DictConfig
+
+from hrfs.cli import main as main_module
+from hrfs.experiment.launch import Outcome, Status
+
+CommandLine = Callable[..., tuple[int, str, str]]
+
+
+def _ends(status: Status, score: float | None = 0.5) -> Outcome:
+    return Outcome(status=status, best_trial=0, best_score=score, test_metrics={})
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("finished", 0), ("gave up", 1), ("interrupted", 130)]
+)
+def test_exit_code_tells_how_the_run_ended(
+    hrfs_main: CommandLine, monkeypatch: pytest.MonkeyPatch, status: Status, code: int
+) -> None:
+    monkeypatch.setattr(main_module, "run_job", lambda cfg: _ends(status))
+    assert hrfs_main() == (code, "", "")
+
+
+def _sweep_of(endings: list[Outcome]) -> tuple[list[int], Callable[[DictConfig], Outcome]]:
+    seeds: list[int] = []
+
+    def run_job(cfg: DictConfig) -> Outcome:
+        seeds.append(cfg.seed)
+        return endings[len(seeds) - 1]
+
+    return seeds, run_job
+
+
+def test_a_sweep_tells_of_the_job_that_did_not_finish(
+    hrfs_main: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds, run_job = _sweep_of([_ends("finished"), _ends("gave up"), _ends("finished")])
+    monkeypatch.setattr(main_module, "run_job", run_job)
+    assert hrfs_main("-m", "seed=1,2,3")[0] == 1
+    assert seeds == [1, 2, 3]
+
+
+def test_an_interrupted_sweep_ends(hrfs_main: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds, run_job = _sweep_of([_ends("finished"), _ends("interrupted")])
+    monkeypatch.setattr(main_module, "run_job", run_job)
+    assert hrfs_main("-m", "seed=1,2,3")[0] == 130
+    assert seeds == [1, 2]
+
+
+def test_a_job_returns_its_best_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.hydra_config import HydraConfig
+
+    from hrfs.cli import schema
+    from hrfs.cli.paths import config_dir
+
+    monkeypatch.setattr(main_module, "run_job", lambda cfg: _ends("finished", 0.75))
+    schema.register()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("config", ["hydra.mode=RUN"], return_hydra_config=True)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(cfg)
+    try:
+        assert main_module.Task().run(cfg) == 0.75
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def test_full_errors_on_request(hrfs_main: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch of Hydra's that main sets for itself is put back as it was."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    assert hrfs_main("population.size=0")[0] == 2

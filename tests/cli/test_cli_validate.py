@@ -1,0 +1,157 @@
+"""Rules of values and of their combinations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hrfs.cli.validate import validate
+from hrfs.experiment.errors import ConfigError
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def config() -> Config:
+    return {
+        "seed": 0,
+        "max_failures": 4,
+        "allowed_targets": [],
+        "model": {"_target_": "torch.nn.Linear"},
+        "dataset": {"_target_": "torch.utils.data.Dataset"},
+        "trainer": {},
+        "population": {
+            "size": 4,
+            "stop_iterations": 100,
+            "interval_iterations": 10,
+            "target_score": 0.8,
+            "stop_on_target": False,
+            "metric": "val/acc",
+            "mode": "max",
+            "quantile": 0.25,
+            "resample_probability": 0.25,
+        },
+        "scheduler": {"policy": "hrfs", "request": "auto"},
+        "cluster": {
+            "mode": "local",
+            "address": None,
+            "emulated": [],
+            "reserved_cpus": 1,
+            "answer_within_s": 10.0,
+            "wait_s": 600.0,
+        },
+        "report": {"every_s": 300.0, "console": "auto"},
+    }
+
+
+def _set(dotted: str, value: Any) -> Callable[[Config], None]:
+    def change(config: Config) -> None:
+        *path, last = dotted.split(".")
+        for part in path:
+            config = config[part]
+        config[last] = value
+
+    return change
+
+
+def _emulate(**changes: Any) -> Callable[[Config], None]:
+    worker = {"name": "a", "kind": "cpu", "slowdown": 1.0, "threads": 1, **changes}
+
+    def change(config: Config) -> None:
+        config["cluster"] |= {"mode": "emulated", "emulated": [worker]}
+
+    return change
+
+
+def test_a_good_one_passes(config: Config) -> None:
+    validate(config)
+    _emulate(kind="gpu:A100")(config)
+    validate(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set("seed", -1), "seed=-1: must be at least 0"),
+        (_set("max_failures", -1), "max_failures=-1: must be at least 0"),
+        (_set("foo", 1), "foo=1: there is no such key"),
+        (_set("report.evry_s", 1), "report.evry_s=1: there is no such key; did you mean every_s?"),
+        (_set("population.size", 0), "population.size=0: must be at least 1"),
+        (_set("population.stop_iterations", 0), "population.stop_iterations=0: must be at least 1"),
+        (_set("population.interval_iterations", 0),
+         "population.interval_iterations=0: must be at least 1"),
+        (_set("population.interval_iterations", 101), "population.interval_iterations=101: must "
+         "be at most population.stop_iterations, which is 100"),
+        (_set("population.quantile", 0.6), "population.quantile=0.6: must be between 0 and 0.5"),
+        (_set("population.quantile", float("nan")), "population.quantile=nan: must be between"),
+        (_set("population.resample_probability", 2.0),
+         "population.resample_probability=2.0: must be between 0 and 1"),
+        (_set("population.mode", "maximum"), "population.mode=maximum: must be one of max, min; "
+         "did you mean max?"),
+        (_set("population.target_score", float("nan")), "population.target_score=nan: must be"),
+        (_set("scheduler.policy", "hfrs"), "scheduler.policy=hfrs: must be one of hrfs, "
+         "hrfs_paper, ray_pbt, static, fastest_only; did you mean hrfs?"),
+        (_set("scheduler.request", "gpu"), "scheduler.request=gpu: is for scheduler=ray_pbt alone"),
+        (_set("cluster.mode", "locl"), "cluster.mode=locl: must be one of local, emulated, "
+         "address; did you mean local?"),
+        (_set("cluster.mode", "address"), "cluster.address=null: must be given"),
+        (_set("cluster.address", "h:1"), "cluster.address=h:1: is for cluster=address alone"),
+        (_set("cluster.mode", "emulated"), "cluster.emulated=[]: must list at least one worker"),
+        (_set("cluster.emulated", [{}]), "cluster.emulated=1 workers: not used by mode local"),
+        (_set("cluster.answer_within_s", 0.0), "cluster.answer_within_s=0.0: must be above 0"),
+        (_set("cluster.wait_s", -1.0), "cluster.wait_s=-1.0: must be above 0"),
+        (_emulate(kind="tpu"), "cluster.emulated[0].kind=tpu: must be cpu, gpu or gpu:<model>"),
+        (_emulate(slowdown=0.5), "cluster.emulated[0].slowdown=0.5: must be at least 1"),
+        (_emulate(threads=0), "cluster.emulated[0].threads=0: must be at least 1"),
+        (_set("report.every_s", 0.0), "report.every_s=0.0: must be above 0"),
+        (_set("report.console", "loud"), "report.console=loud: must be one of auto, live, plain"),
+        (_set("model", {}), "model._target_=: must name a class; e.g. my_package.MyModel"),
+        (_set("dataset", {}), "dataset._target_=: must name a class"),
+        (_set("model._target_", "Net"), "model._target_=Net: must name a module and, after a dot"),
+        (_set("model._target_", "a b.C"), "model._target_=a b.C: must be a dotted name"),
+        (_set("model._target_", "builtins.open"), "model._target_=builtins.open: must begin with "
+         "one of hrfs., torch., torchvision., pytorch_lightning., lightning.; allow your own with "
+         "allowed_targets=[builtins.]"),
+        (_set("model._target_", "torchy.Net"), "model._target_=torchy.Net: must begin with one"),
+        (_set("model.layers", [{"_target_": "os.system"}]),
+         "model.layers[0]._target_=os.system: must begin with one of"),
+    ],
+)  # fmt: skip
+def test_each_rule_says_key_value_and_what_is_right(
+    config: Config, change: Callable[[Config], None], message: str
+) -> None:
+    change(config)
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        validate(config)
+    assert "\n" not in str(caught.value)
+
+
+def test_stop_on_target_needs_a_target(config: Config) -> None:
+    config["population"] |= {"stop_on_target": True, "target_score": None}
+    message = "population.stop_on_target=True: needs population.target_score, which is null"
+    with pytest.raises(ConfigError, match=message):
+        validate(config)
+
+
+def test_two_workers_of_one_name(config: Config) -> None:
+    _emulate()(config)
+    config["cluster"]["emulated"] *= 2
+    with pytest.raises(ConfigError, match=r"cluster\.emulated=a: 2 workers have this name"):
+        validate(config)
+
+
+def test_own_packages_are_allowed_by_name(config: Config) -> None:
+    config["allowed_targets"] = ["email."]
+    config["model"] = {"_target_": "email.message.Message"}
+    validate(config)
+
+
+def test_an_allowed_package_that_is_not_there(config: Config) -> None:
+    config["allowed_targets"] = ["no_such_package."]
+    config["model"] = {"_target_": "no_such_package.Net"}
+    message = "model._target_=no_such_package.Net: there is no module no_such_package"
+    with pytest.raises(ConfigError, match=message):
+        validate(config)
