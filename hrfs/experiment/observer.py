@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from hrfs.experiment.plan import Plan
@@ -129,3 +130,41 @@ class Observers:
     def on_end(self, time_s: float) -> None:
         for observer in self._observers:
             observer.on_end(time_s)
+
+
+class LateObservers(Observers):
+    """Keeps what is to be told until :meth:`flush`, in order.
+
+    For a driver whose workers wait while it tells.
+    """
+
+    def __init__(self, observers: Sequence[RunObserver]) -> None:
+        super().__init__(observers)
+        self._untold: list[Callable[[], None]] = []
+
+    def flush(self) -> None:
+        """Tell the observers what has been kept."""
+        untold, self._untold = self._untold, []
+        for tell in untold:
+            tell()
+
+    def on_workers(self, time_s: float, joined: Sequence[WorkerInfo], left: Sequence[str]) -> None:
+        self._untold.append(partial(super().on_workers, time_s, joined, left))
+
+    def on_worker_state(self, time_s: float, worker: str, state: str, reason: str) -> None:
+        self._untold.append(partial(super().on_worker_state, time_s, worker, state, reason))
+
+    def on_slice_start(self, start: SliceStart) -> None:
+        self._untold.append(partial(super().on_slice_start, start))
+
+    def on_slice(self, record: SliceRecord) -> None:
+        self._untold.append(partial(super().on_slice, record))
+
+    def on_exploit(self, record: ExploitRecord) -> None:
+        self._untold.append(partial(super().on_exploit, record))
+
+    def on_failure(self, record: FailureRecord) -> None:
+        self._untold.append(partial(super().on_failure, record))
+
+    def on_trial_end(self, time_s: float, trial: int, reason: str) -> None:
+        self._untold.append(partial(super().on_trial_end, time_s, trial, reason))

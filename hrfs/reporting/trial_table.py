@@ -101,13 +101,13 @@ def _resources(history: History, now_s: float) -> str:
     retired = states.count("retired")
     parts = [
         f"free {cpus}, {gpus}",
-        *([f"retired workers {retired}"] if retired else []),
+        *([f"retired {retired}"] if retired else []),
         f"exploits {len(history.exploits)}",
         f"failures {len(history.failures)}",
         f"elapsed {clock(now_s)}",
         f"left about {clock(left)}",
     ]
-    return "   ".join(parts)
+    return "  ".join(parts)
 
 
 def _table(history: History, now_s: float, most_rows: int) -> Table:

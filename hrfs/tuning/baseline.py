@@ -108,7 +108,7 @@ class BaselineRun:
         config = make_run_config(
             out_dir,
             [self._records],
-            num_to_keep=2,
+            num_to_keep=4,  # what Ray asks for under PBT: donors' checkpoints must last
             checkpoint_frequency=1,
             checkpoint_at_end=True,
         )

@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from hrfs.core.scheduler import Scheduler
 from hrfs.core.state import RunningSlice
 from hrfs.experiment.cluster import ClusterSettings
-from hrfs.experiment.observer import Observers
+from hrfs.experiment.observer import LateObservers
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import FailureRecord
 from hrfs.tuning.dispatch import Dispatched
@@ -40,7 +40,7 @@ class Context:
     """One driver's run: its memory, the cluster as it is now, and who watches."""
 
     def __init__(
-        self, plan: Plan, cluster: ClusterSettings, memory: Memory, observers: Observers
+        self, plan: Plan, cluster: ClusterSettings, memory: Memory, observers: LateObservers
     ) -> None:
         self.plan = plan
         self.cluster = cluster

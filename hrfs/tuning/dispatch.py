@@ -17,10 +17,12 @@ from hrfs.experiment.records import SliceRecord
 from hrfs.experiment.slices import SliceRequest
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.privates import Controller, point_at
-from hrfs.tuning.trainable import FRESH_PROCESS, SLICE_KEY
+from hrfs.tuning.trainable import FRESH_PROCESS, HANDOVER_KEY, SLICE_KEY
 
-TIMES = ("load_s", "train_s", "evaluate_s")
+TIMES = ("load_s", "train_s", "evaluate_s", "save_s")
 """Parts of a slice that a trainable may report, in seconds."""
+COUNTERS = ("training_iteration", "time_total_s")
+"""What Tune counts per trial and a process must be told when it takes one over."""
 _NOT_METRICS = {
     *AUTO_RESULT_KEYS,
     *TIMES,
@@ -58,8 +60,13 @@ def launch(
     start: StartSlice,
     bundle: Bundle,
     checkpoint: str | None,
+    takes_over: bool,
 ) -> None:
-    """Resume a PAUSED trial on ``bundle`` with the slice to do, from ``checkpoint``."""
+    """Resume a PAUSED trial on ``bundle`` with the slice to do, from ``checkpoint``.
+
+    ``takes_over`` says that the trainable loads the state by itself, see
+    :class:`~hrfs.tuning.trainable.SliceTrainable`.
+    """
     request = SliceRequest(
         slice=start.slice,
         trial=start.trial,
@@ -69,7 +76,13 @@ def launch(
         hyperparameters=start.hyperparameters,
     )
     factory = placement(bundle)
-    trial.set_config({**trial.config, **start.hyperparameters, SLICE_KEY: request.to_dict()})
+    config = {**trial.config, **start.hyperparameters, SLICE_KEY: request.to_dict()}
+    if takes_over:
+        last = trial.last_result or {}
+        counters = {name: last[name] for name in COUNTERS if name in last}
+        config[HANDOVER_KEY] = {"path": checkpoint, "counters": counters}
+        checkpoint = None  # it comes with the config, and Tune need not restore it
+    trial.set_config(config)
     trial.update_resources(factory)
     point_at(trial, checkpoint)
     controller.keep_warm(bundle.info.name, factory)
@@ -106,15 +119,15 @@ def slice_record(
     A slice that had to wait for its process to start began when the process was ready: what
     came before belongs to no trial, and would hide how fast the worker is.
     """
-    load_s, train_s, evaluate_s = (float(result.get(name, 0.0)) for name in TIMES)
+    parts = {name: float(result.get(name, 0.0)) for name in TIMES}
+    step_s = float(result["time_this_iter_s"])
     if "train_s" not in result:  # a trainable that does not time itself
-        train_s = float(result["time_this_iter_s"])
-    save_s = end_s - reported_s
-    known_s = load_s + train_s + evaluate_s + save_s
+        parts["train_s"] = step_s
+    if "save_s" not in result:  # saved by Tune after the result
+        parts["save_s"] = end_s - reported_s
     started_s, start = done.started_s, done.start
     if result.get(FRESH_PROCESS):
-        worked_s = max(load_s + train_s + evaluate_s, load_s + float(result["time_this_iter_s"]))
-        started_s = max(started_s, reported_s - worked_s)
+        started_s = max(started_s, reported_s - step_s - parts["load_s"])
     return SliceRecord(
         slice=start.slice,
         trial=start.trial,
@@ -127,11 +140,8 @@ def slice_record(
         score=score,
         reason=start.reason,
         parent=start.parent,
-        load_s=load_s,
-        train_s=train_s,
-        evaluate_s=evaluate_s,
-        save_s=save_s,
-        wait_s=max(0.0, end_s - started_s - known_s),
+        wait_s=max(0.0, end_s - started_s - sum(parts.values())),
+        **parts,
         metrics=metrics_of(result),
         hyperparameters=dict(start.hyperparameters),
     )

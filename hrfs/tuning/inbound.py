@@ -31,6 +31,7 @@ class Inbound:
         self._max_failures = max_failures
         self._events: list[Event] = []
         self._errors: list[Trial] = []
+        self._last_own_failure = ""
         self._reported: dict[int, tuple[Mapping[str, Any], float]] = {}
 
     def note(self, event: Event) -> None:
@@ -128,6 +129,7 @@ class Inbound:
             context.observers.on_workers(context.now_s, [], [lost.worker])
         else:
             failures[lost.trial] = failures.get(lost.trial, 0) + 1
+            self._last_own_failure = failure.reason
             self.note(SliceFailed(context.now_s, lost.number, failure.reason))
         context.tell_lost(lost, failure.reason)
         if trial.status == Trial.ERROR or failures.get(lost.trial, 0) > self._max_failures:
@@ -140,7 +142,7 @@ class Inbound:
         """
         failures = sum(self._context.memory.own_failures.values())
         if failures > self._max_failures and self._context.core.state.leader == 0:
-            return f"the first {failures} slices all failed"
+            return f"the first {failures} slices all failed; the last: {self._last_own_failure}"
         return None
 
     # Results

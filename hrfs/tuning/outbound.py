@@ -16,6 +16,8 @@ from hrfs.core.decisions import (
 from hrfs.experiment.records import SliceStart
 from hrfs.tuning.context import Context
 from hrfs.tuning.dispatch import Dispatched, launch
+from hrfs.tuning.privates import point_at
+from hrfs.tuning.trainable import SliceTrainable
 
 
 class Outbound:
@@ -24,6 +26,7 @@ class Outbound:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._to_start: list[StartSlice] = []
+        self._takes_over: bool | None = None
 
     def carry_out(self, decision: Decision) -> None:
         """Do it now; a slice is only noted, for :meth:`dispatch`."""
@@ -35,7 +38,7 @@ class Outbound:
             case Exploit():
                 self._exploit(decision)
             case FinishTrial(trial=number, reason=reason):
-                context.controller.stop(context.trials[number])
+                self._finish(number)
                 context.observers.on_trial_end(context.now_s, number, reason)
             case RetireWorker(worker=worker, reason=reason):
                 tell(context.now_s, worker, "retired", reason)
@@ -43,6 +46,13 @@ class Outbound:
                 tell(context.now_s, worker, "free", reason)
             case Wait(worker=worker, reason=reason):
                 tell(context.now_s, worker, "waiting", reason)
+
+    def _finish(self, number: int) -> None:
+        """End a trial in Tune, whose results then name its last checkpoint."""
+        context, trial = self._context, self._context.trials[number]
+        last = context.core.state.trials[number].checkpoint
+        point_at(trial, context.memory.exploits.path_for(number, last))
+        context.controller.stop(trial)
 
     def _exploit(self, exploit: Exploit) -> None:
         context = self._context
@@ -55,24 +65,28 @@ class Outbound:
         )
         context.observers.on_exploit(record)
 
-    def dispatch(self) -> None:
-        """Hand out the slices that were decided and can start."""
+    def dispatch(self) -> int:
+        """Hand out the slices that were decided and can start, and say how many did."""
         under_way = self._context.core.state.running
-        later = []
+        started, later = 0, []
         for start in self._to_start:
             if start.slice not in under_way:
                 continue  # its worker has left in the meantime
             if self._context.trials[start.trial].status == Trial.PAUSED:
                 self._launch(start)
+                started += 1
             else:
                 later.append(start)
         self._to_start = later
+        return started
 
     def _launch(self, start: StartSlice) -> None:
         context = self._context
         trial, bundle = context.trials[start.trial], context.pool.bundle(start.worker)
         checkpoint = context.memory.exploits.path_for(start.trial, start.checkpoint)
-        launch(context.controller, trial, start, bundle, checkpoint)
+        if self._takes_over is None:  # asked once: Tune asks the cluster each time
+            self._takes_over = issubclass(trial.get_trainable_cls(), SliceTrainable)
+        launch(context.controller, trial, start, bundle, checkpoint, self._takes_over)
         dispatched = Dispatched(start, trial, bundle, context.now_s)
         context.dispatched[start.slice] = dispatched
         context.observers.on_slice_start(_started(dispatched))

@@ -7,7 +7,7 @@ function here says which private names it uses and why the public way will not d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,10 @@ class Controller:
         """
         self._tune._resetting_trials.discard(trial)
 
+    def pause(self, trial: Trial) -> None:
+        """Pause a running trial whose state is saved; its process is free for others."""
+        self._tune.pause_trial(trial, should_checkpoint=False)
+
     def stop(self, trial: Trial) -> None:
         """End a trial for good; nothing happens if it has ended."""
         self._tune.stop_trial(trial)
@@ -178,20 +182,30 @@ def checkpoint_path(trial: Trial) -> str | None:
     return trial.checkpoint.path if trial.checkpoint is not None else None
 
 
-def save_in_place(trainable: Trainable) -> _TrainingResult | None:
-    """Save straight into the trial's storage folder; None if that folder is not local.
+def register(trial: Trial, checkpoint: str, metrics: Mapping[str, Any]) -> None:
+    """Tell Tune of a checkpoint that the trial saved by itself, as if Tune had asked for it."""
+    made = Checkpoint(checkpoint, filesystem=trial.storage.storage_filesystem)
+    trial.on_checkpoint(_TrainingResult(checkpoint=made, metrics=dict(metrics)))
+
+
+def next_folder(trainable: Trainable) -> Path | None:
+    """Folder for the trial's next checkpoint on its storage; None if that is not a local path.
 
     Tune saves into a temporary folder and copies it to the storage, twice the writing. Uses
-    the trainable's ``_storage`` and ``_last_result``, as Trainable.save does.
+    the trainable's ``_storage``, as Trainable.save does.
     """
     storage = trainable._storage
     if storage is None or storage.storage_filesystem.type_name != "local":
         return None
-    metrics = dict(trainable._last_result or {})
-    storage._update_checkpoint_index(metrics)
+    storage._update_checkpoint_index({})
     storage._check_validation_file()
     folder = Path(storage.checkpoint_fs_path)
     folder.mkdir(parents=True, exist_ok=True)
-    trainable.save_checkpoint(str(folder))
-    made = Checkpoint(str(folder), filesystem=storage.storage_filesystem)
-    return _TrainingResult(checkpoint=made, metrics=metrics)
+    return folder
+
+
+def stored_result(trainable: Trainable, path: str, counters: Mapping[str, Any]) -> _TrainingResult:
+    """A checkpoint on the trial's storage in the form that Trainable.restore takes."""
+    assert trainable._storage is not None
+    made = Checkpoint(path, filesystem=trainable._storage.storage_filesystem)
+    return _TrainingResult(checkpoint=made, metrics=dict(counters))

@@ -104,6 +104,7 @@ class SliceRun:
             self._scheduler,
             make_run_config(out_dir, [StateCallback(self._scheduler)]),
         )
+        self._scheduler.close()
 
     def contenders(self) -> list[Contender]:
         """Every trial's last score and checkpoint."""

@@ -18,15 +18,17 @@ from hrfs.core.policies import make_policy
 from hrfs.core.scheduler import Scheduler, Settings
 from hrfs.core.state import TrialPhase
 from hrfs.experiment.cluster import ClusterSettings
-from hrfs.experiment.observer import Observers, RunObserver
+from hrfs.experiment.observer import LateObservers, RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.context import Context, Memory
+from hrfs.tuning.dispatch import COUNTERS
 from hrfs.tuning.inbound import Inbound
 from hrfs.tuning.outbound import Outbound
-from hrfs.tuning.privates import Controller
+from hrfs.tuning.privates import Controller, register
 from hrfs.tuning.retention import Retention
 from hrfs.tuning.state_file import forget_workers, read_memory, write_memory
+from hrfs.tuning.trainable import SAVED_KEY
 from hrfs.tuning.winner import Contender
 
 log = logging.getLogger("hrfs")
@@ -71,10 +73,12 @@ class HRFSScheduler(TrialScheduler):
 
     def _begin_driver(self, memory: Memory, observers: Sequence[RunObserver]) -> None:
         """Set up what belongs to this process and is not carried over a restore."""
-        self._context = Context(self._plan, self._cluster, memory, Observers(observers))
+        watch = LateObservers(observers)
+        self._context = Context(self._plan, self._cluster, memory, watch)
         self._inbound = Inbound(self._context, self._max_failures)
         self._outbound = Outbound(self._context)
         self._retention = Retention()
+        self._unsettled = False
         self._without_workers_s: float | None = None
         self.gave_up: str | None = None
         """Why the run was ended before all trials were done, if it was."""
@@ -114,9 +118,14 @@ class HRFSScheduler(TrialScheduler):
             self._inbound.note_trial(number, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """A slice is trained and evaluated: have the trial saved and paused."""
+        """A slice is trained and evaluated: pause the trial, saved if it is not yet."""
         self._inbound.note_result(self._context.memory.numbers[trial.trial_id], result)
-        return str(TrialScheduler.PAUSE)
+        saved = result.get(SAVED_KEY)
+        if saved is None:
+            return str(TrialScheduler.PAUSE)
+        register(trial, saved, {name: result[name] for name in COUNTERS})
+        Controller(tune_controller).pause(trial)
+        return str(TrialScheduler.NOOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A slice was lost."""
@@ -139,18 +148,28 @@ class HRFSScheduler(TrialScheduler):
         if context.attach(tune_controller):
             self._inbound.discover()
             self._stop_finished_trials()
-        events = self._inbound.collect()
-        for event in events:
+        self._settle()
+        for event in self._inbound.collect():
+            self._unsettled = True
             for decision in self.core.handle(event):
                 self._outbound.carry_out(decision)
-        if events:
-            # First the state is safe, then what only an older state refers to may go.
-            write_memory(context.memory, context.trials)
-            self._retention.apply(context)
-        self._outbound.dispatch()
+        if not self._outbound.dispatch():
+            self._settle()  # nobody waits; else in the next turn, when workers are at work
         self._give_up_if_hopeless()
         context.observers.on_tick(context.now_s)
         return None
+
+    def _settle(self) -> None:
+        """Tell observers, and make the state safe; then what only an older one needs may go."""
+        if self._unsettled:
+            self._unsettled = False
+            self._context.observers.flush()
+            write_memory(self._context.memory, self._context.trials)
+            self._retention.apply(self._context)
+
+    def close(self) -> None:
+        """Tell what is untold; call when the experiment was interrupted."""
+        self._settle()
 
     def _stop_finished_trials(self) -> None:
         """After a restore: Tune's snapshot may be older than the end of a trial."""

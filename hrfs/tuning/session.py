@@ -92,7 +92,7 @@ def local_arguments(settings: ClusterSettings) -> dict[str, Any]:
 
 def _join(settings: ClusterSettings) -> None:
     check_answers(settings)
-    if not (os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")):
+    if os.environ.get("RAY_AUTH_MODE") != "token":
         log.warning(
             "joining the Ray cluster at %s without a token: whoever reaches its ports can run "
             "code there; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN on every node",

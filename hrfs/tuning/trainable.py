@@ -22,13 +22,18 @@ from typing import Any
 from ray import tune
 
 from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
-from hrfs.tuning.privates import save_in_place
+from hrfs.tuning.privates import next_folder, stored_result
 
 SLICE_KEY = "hrfs"
 """Key of the trial's config that holds the slice to do."""
 RUNNER_KEY = "hrfs_runner"
 """Key of the trial's config that names the runner's factory and its settings."""
 STATE_FILE = "state.ckpt"
+HANDOVER_KEY = "hrfs_handover"
+"""Key of the trial's config: ``path`` of the state to begin from (None: begin anew), and Tune's
+``counters`` of the trial. If it is there, the state is saved within the slice."""
+SAVED_KEY = "hrfs_saved"
+"""Key of a result: folder of the checkpoint that was saved within the slice."""
 FRESH_PROCESS = "fresh_process"
 """Key of a result: True for the first slice of a process."""
 
@@ -36,8 +41,9 @@ FRESH_PROCESS = "fresh_process"
 class SliceTrainable(tune.Trainable):
     """Base class: override ``build``, ``begin``, ``train_slice``, ``save_state``, ``load_state``.
 
-    It writes a checkpoint straight into the trial's storage folder, and loads none that the
-    process still holds.
+    A hand-over costs it two calls in place of Tune's four: state is saved at the end of a slice
+    and loaded with the next trial's config. It writes a checkpoint straight into the trial's
+    storage folder, and loads none that the process still holds.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -49,6 +55,7 @@ class SliceTrainable(tune.Trainable):
         self._load_s = 0.0
         self._fresh_process = True
         self.build(config)
+        self._take_over()
 
     def build(self, config: Mapping[str, Any]) -> None:
         """Make what outlasts the trials of this process."""
@@ -69,10 +76,21 @@ class SliceTrainable(tune.Trainable):
         """Take up the state that :meth:`save_state` wrote."""
         raise NotImplementedError  # abstract
 
+    def reset(self, new_config: dict[str, Any], storage: Any = None) -> Any:
+        """Tune's hook for the next trial: take its config, and its state where it is told."""
+        done = super().reset(new_config, storage=storage)
+        self._take_over()
+        return done
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial's config; its state comes by ``load_checkpoint`` or begins."""
+        """The state of the last trial is not the next one's."""
         self._ready = False
         return True
+
+    def _take_over(self) -> None:
+        handover = self.config.get(HANDOVER_KEY)
+        if handover and handover["path"] is not None:
+            self.restore(stored_result(self, handover["path"], handover["counters"]))
 
     def step(self) -> dict[str, Any]:
         """Do the slice that ``config["hrfs"]`` asks for."""
@@ -87,21 +105,26 @@ class SliceTrainable(tune.Trainable):
         self._ready, self._held = True, None
         load_s, self._load_s = self._load_s, 0.0
         fresh, self._fresh_process = self._fresh_process, False
-        metrics = self.train_slice(request)
+        start_s = time.perf_counter()
+        metrics = dict(self.train_slice(request))
+        metrics.setdefault("train_s", time.perf_counter() - start_s)
         return {
             **metrics,
+            **(self._hand_over() if HANDOVER_KEY in self.config else {}),
             "iterations": request.from_iteration + request.iterations,
             "load_s": load_s,
             FRESH_PROCESS: fresh,
         }
 
-    def save(self, checkpoint_dir: str | None = None) -> Any:
-        """Save the state, without a detour where the storage is a local path."""
-        saved = None if checkpoint_dir else save_in_place(self)
-        if saved is None:
-            return super().save(checkpoint_dir)
-        self._held = saved.checkpoint.path
-        return saved
+    def _hand_over(self) -> dict[str, Any]:
+        """Save within the slice, if the storage is a local path; else Tune will ask for it."""
+        start_s = time.perf_counter()
+        folder = next_folder(self)
+        if folder is None:
+            return {}
+        self.save_state(folder)
+        self._held = str(folder)
+        return {SAVED_KEY: self._held, "save_s": time.perf_counter() - start_s}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Tune's hook: write the state into ``checkpoint_dir``."""

@@ -212,7 +212,7 @@ def test_retired_workers_are_counted_until_they_work_again() -> None:
         page.print(progress(history, 1.0, 5))
         return text_of(page).splitlines()[1]
 
-    assert "retired workers 1" in line()
+    assert "retired 1" in line()
     play.tell.on_worker_state(2.0, "box-cpu-1", "free", "all workers were retired")
     assert "retired" not in line()
 

@@ -28,7 +28,8 @@ def planted(kind: str, tmp_path: Path, **more: Any) -> dict[str, Any]:
 def test_a_killed_process_costs_the_slice_under_way(
     run_counter: RunCounter, tmp_path: Path
 ) -> None:
-    constants = planted("kill", tmp_path)
+    # Long enough for the worker's node to be asked, and the worker to come back.
+    constants = planted("kill", tmp_path) | {"seconds": 0.03}
     _, watch, _ = run_counter(make_plan(), named("fast", "middle"), constants=constants)
     assert watch.iterations() == dict.fromkeys(range(6), 60)
     (failure,) = watch.failures

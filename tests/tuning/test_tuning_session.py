@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -15,10 +20,11 @@ from hrfs.tuning.allocation import Bundle
 pytestmark = pytest.mark.ray
 
 
-def join(address: str) -> None:
+def join(address: str, within_s: float = 2.0) -> None:
     from hrfs.tuning.session import check_answers
 
-    check_answers(ClusterSettings(mode="address", address=address, answer_within_s=2.0))
+    settings = ClusterSettings(mode="address", address=address, answer_within_s=within_s)
+    check_answers(settings)
 
 
 def test_an_address_needs_host_and_port() -> None:
@@ -30,9 +36,7 @@ def test_an_address_needs_host_and_port() -> None:
 
 
 def test_nobody_listens() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(ConfigError, match=rf"cluster.address=127.0.0.1:{port}: does not answer"):
         join(f"127.0.0.1:{port}")
 
@@ -44,6 +48,50 @@ def test_somebody_else_listens() -> None:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ConfigError, match=rf"cluster.address={address}: .*ray start --head"):
             join(address)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    theirs = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    head = ["start", "--head", "--block", "--num-cpus=0", "--include-dashboard=false"]
+    where = [f"--port={address.partition(':')[2]}", "--node-ip-address=127.0.0.1"]
+    with subprocess.Popen(
+        [*ray, *head, *where], env={**os.environ, **theirs}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            wait_for(address, theirs, monkeypatch)
+            monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
+            with pytest.raises(ConfigError) as error:
+                join(address, within_s=20)
+            assert str(error.value) == (
+                f"cluster.address={address}: the cluster wants a token; "
+                "set RAY_AUTH_MODE=token and the cluster's RAY_AUTH_TOKEN"
+            )
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(address: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for attempt in range(30):
+        try:
+            join(address, within_s=20)
+        except ConfigError:
+            if attempt == 29:
+                raise
+            time.sleep(1)
+        else:
+            break
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def test_emulated_clusters_count_workers_and_their_kinds() -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import ray
 
-from hrfs.experiment.slices import SliceRequest
+from hrfs.experiment.files import write_atomically
+from hrfs.experiment.records import WorkerInfo
+from hrfs.experiment.slices import SliceRequest, SliceResult
 from hrfs.tuning.trainable import SliceTrainable
 
 
@@ -77,3 +79,44 @@ def request_node(request: SliceRequest) -> str:
         if node["Alive"] and node.get("Labels", {}).get("hrfs-node") == wanted:
             return str(node["NodeID"])
     return "no such node"
+
+
+class Adder:
+    """A :class:`SliceRunner` that adds up its learning rate."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.value = 0.0
+
+    def begin(self, trial: int) -> None:
+        """Nothing yet."""
+        self.value = 0.0
+
+    def load(self, file: Path) -> None:
+        """Inverse of ``save``."""
+        self.value = float(file.read_text())
+
+    def run(self, request: SliceRequest) -> SliceResult:
+        """Add."""
+        train_s = request.iterations * self.seconds
+        time.sleep(train_s)
+        self.value += request.iterations * request.hyperparameters["lr"]
+        return SliceResult({"score": self.value}, train_s=train_s, evaluate_s=0.0)
+
+    def save(self, file: Path) -> None:
+        """One number."""
+        write_atomically(file, repr(self.value))
+
+
+def build_adder(settings: Mapping[str, Any]) -> Adder:
+    """A runner factory."""
+    return Adder(settings["seconds"])
+
+
+def final_adder(
+    settings: Mapping[str, Any], state: Path, worker: WorkerInfo, export_to: Path
+) -> Mapping[str, float]:
+    """The winner's test."""
+    value = float(state.read_text())
+    write_atomically(export_to, repr(value))
+    return {"test/score": value}

@@ -1,0 +1,48 @@
+"""Ray's own PBT on the same runner, through the same entry as every other scheduler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import ONE_CPU, Watch, make_plan
+
+from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.launch import RunnerSpec, SchedulerChoice
+
+pytestmark = pytest.mark.ray
+
+RUNNER = RunnerSpec("toys:build_adder", {"seconds": 0.002}, final="toys:final_adder")
+
+
+@pytest.mark.parametrize("policy", ["ray_pbt", "hrfs"])
+def test_an_experiment_from_start_to_winner(ray_cluster: Any, tmp_path: Path, policy: str) -> None:
+    from hrfs.tuning.run import run_experiment
+
+    plan = make_plan(trials=6, stop_iterations=50, interval_iterations=10)
+    cluster = ClusterSettings(
+        mode="address",
+        allocation=dict.fromkeys(("fast", "slow"), ONE_CPU),
+        default_allocation=None,
+    )
+    watch = Watch()
+    outcome = run_experiment(
+        plan, SchedulerChoice(policy), cluster, RUNNER, tmp_path, [watch], max_failures=1
+    )
+    assert outcome.status == "finished"
+    assert outcome.reason == ""
+    assert {worker.name for worker in watch.workers} == {"fast/cpu:0", "fast/cpu:1", "slow/cpu:0"}
+    assert set(watch.ended) == set(range(6))
+    assert watch.exploits
+    for record in watch.slices:
+        assert record.worker in {worker.name for worker in watch.workers}
+        assert record.to_iteration <= 50
+        assert record.score is not None
+    last = {record.trial: record for record in watch.slices}
+    assert {record.to_iteration for record in last.values()} == {50}
+    assert outcome.best_trial == max(last, key=lambda n: (last[n].score, -n))
+    assert outcome.test_metrics == {"test/score": outcome.best_score}
+    exploited = {exploit.trial for exploit in watch.exploits}
+    assert {record.trial for record in watch.slices if record.parent is not None} <= exploited
+    assert (tmp_path / "winner.ckpt").read_text() == str(outcome.best_score)
