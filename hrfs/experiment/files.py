@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes | str | Iterable[bytes]) -> None:
+def write_atomically(path: Path, data: bytes | str | Iterable[bytes | memoryview]) -> None:
     """Write ``data`` to ``path`` by way of a temporary file in the same folder.
 
     The file is flushed to the disk before it takes its name, so a crash leaves either the
@@ -18,7 +18,7 @@ def write_atomically(path: Path, data: bytes | str | Iterable[bytes]) -> None:
         OSError: the folder cannot be written or the disk is full; ``path`` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    chunks: Iterable[bytes]
+    chunks: Iterable[bytes | memoryview]
     if isinstance(data, str):
         chunks = [data.encode()]
     elif isinstance(data, bytes):
