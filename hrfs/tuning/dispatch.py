@@ -81,10 +81,11 @@ def launch(
         last = trial.last_result or {}
         counters = {name: last[name] for name in COUNTERS if name in last}
         config[HANDOVER_KEY] = {"path": checkpoint, "counters": counters}
-        checkpoint = None  # it comes with the config, and Tune need not restore it
     trial.set_config(config)
     trial.update_resources(factory)
     point_at(trial, checkpoint)
+    if takes_over:
+        point_at(trial, None)  # it comes with the config, and Tune need not restore it
     controller.keep_warm(bundle.info.name, factory)
     controller.queue(trial)
 
