@@ -14,6 +14,7 @@ from hrfs.experiment.observer import Observers, RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.baseline import BASELINE, BaselineRun
+from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config
 from hrfs.tuning.resume import StateCallback
 from hrfs.tuning.scheduler import HRFSScheduler
@@ -43,7 +44,9 @@ def run_experiment(
         ConfigError: the cluster does not answer, or no worker can be made of it.
     """
     watch = Observers(observers)
+    tested: Mapping[str, float]
     with ray_cluster(cluster):
+        WorkerPool(cluster).discover()  # what cannot work is refused before Tune begins
         if scheduler.policy == BASELINE:
             run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)
         else:
@@ -53,7 +56,9 @@ def run_experiment(
         finally:
             watch.on_end(run.now_s)
         best = best_of(run.contenders(), plan.mode)
-        tested, failed = _test(runner, best, run.bundles, out_dir)
+        tested, failed = {}, ""
+        if run.status != "interrupted":  # who interrupts wants the end, not another minute
+            tested, failed = _test(runner, best, run.bundles, out_dir)
     return Outcome(
         status=run.status,
         best_trial=best.trial if best else None,

@@ -83,7 +83,7 @@ def test_emulated_cluster() -> None:
     assert cluster.mode == "emulated"
     assert len(cluster.emulated) == 4
     assert cluster.emulated[0] == EmulatedWorker("gpu-0", "gpu", 1.0, 1)
-    assert len({worker.slowdown for worker in cluster.emulated}) == 3
+    assert len({worker.slowdown for worker in cluster.emulated}) == 4
 
 
 def test_local_cluster_is_the_default() -> None:

@@ -9,6 +9,7 @@ import pytest
 from harness import ONE_CPU, Watch, make_plan
 
 from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import RunnerSpec, SchedulerChoice
 
 pytestmark = pytest.mark.ray
@@ -46,3 +47,16 @@ def test_an_experiment_from_start_to_winner(ray_cluster: Any, tmp_path: Path, po
     exploited = {exploit.trial for exploit in watch.exploits}
     assert {record.trial for record in watch.slices if record.parent is not None} <= exploited
     assert (tmp_path / "winner.ckpt").read_text() == str(outcome.best_score)
+
+
+def test_an_allocation_that_does_not_fit_is_refused_before_any_trial(
+    ray_cluster: Any, tmp_path: Path
+) -> None:
+    from hrfs.tuning.run import run_experiment
+
+    cluster = ClusterSettings(mode="address", allocation={"nowhere": ONE_CPU})
+    with pytest.raises(
+        ConfigError, match=r"cluster\.allocation\.nowhere=nowhere: no such node; the"
+    ):
+        run_experiment(make_plan(), SchedulerChoice("hrfs"), cluster, RUNNER, tmp_path)
+    assert list(tmp_path.iterdir()) == []
