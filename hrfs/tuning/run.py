@@ -102,14 +102,16 @@ class SliceRun:
     def fit(self, out_dir: Path) -> None:
         """Train until every trial has ended, or the user interrupts."""
         settings = {"factory": self._runner.factory, "settings": dict(self._runner.settings)}
-        fit_population(
-            RunnerTrainable,
-            self._plan,
-            {RUNNER_KEY: settings},
-            self._scheduler,
-            make_run_config(out_dir, [StateCallback(self._scheduler)]),
-        )
-        self._scheduler.close()
+        try:
+            fit_population(
+                RunnerTrainable,
+                self._plan,
+                {RUNNER_KEY: settings},
+                self._scheduler,
+                make_run_config(out_dir, [StateCallback(self._scheduler)]),
+            )
+        finally:
+            self._scheduler.close()
 
     def contenders(self) -> list[Contender]:
         """Every trial's last score and checkpoint."""
