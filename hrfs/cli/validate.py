@@ -14,9 +14,11 @@ from typing import Any
 from hrfs.cli.names import require_one_of, suggestion
 from hrfs.cli.schema import HrfsConfig
 from hrfs.cli.targets import check_targets
+from hrfs.core.policies import POLICIES
 from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.launch import RAY_PBT
 
-POLICIES = ("hrfs", "hrfs_paper", "ray_pbt", "static", "fastest_only")
+SCHEDULERS = (*POLICIES, RAY_PBT)
 REQUESTS = ("auto", "cpu", "gpu")
 CONSOLE_MODES = ("auto", "live", "plain", "quiet")
 CLUSTER_MODES = ("local", "emulated", "address")
@@ -79,9 +81,9 @@ def check_population(population: Mapping[str, Any]) -> None:
 
 def check_scheduler(scheduler: Mapping[str, Any]) -> None:
     """Names of the policy and of what it asks for."""
-    require_one_of("scheduler.policy", scheduler["policy"], POLICIES)
+    require_one_of("scheduler.policy", scheduler["policy"], SCHEDULERS)
     require_one_of("scheduler.request", scheduler["request"], REQUESTS)
-    if scheduler["request"] != "auto" and scheduler["policy"] != "ray_pbt":
+    if scheduler["request"] != "auto" and scheduler["policy"] != RAY_PBT:
         raise ConfigError(
             "scheduler.request",
             scheduler["request"],

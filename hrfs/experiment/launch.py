@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+RAY_PBT = "ray_pbt"
+"""The one scheduler that is not a policy of the scheduling core: Ray Tune's own."""
+
 Status = Literal["finished", "interrupted", "gave up"]
 
 

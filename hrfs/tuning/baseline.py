@@ -32,8 +32,6 @@ from hrfs.tuning.population import fit_population, make_run_config, trial_number
 from hrfs.tuning.trainable import RUNNER_KEY, SLICE_KEY, RunnerTrainable
 from hrfs.tuning.winner import Contender
 
-BASELINE = "ray_pbt"
-"""Name of the baseline among the schedulers."""
 BASELINE_KEY = "hrfs_baseline"
 """Key of the trial's config: interval and stop in iterations, and the workers there are."""
 

@@ -32,6 +32,8 @@ class Inbound:
         self._events: list[Event] = []
         self._errors: list[Trial] = []
         self._last_own_failure = ""
+        self._failed_on: set[str] = set()
+        """Workers on which some slice ended in an exception."""
         self._reported: dict[int, tuple[Mapping[str, Any], float]] = {}
 
     def note(self, event: Event) -> None:
@@ -130,6 +132,7 @@ class Inbound:
         else:
             failures[lost.trial] = failures.get(lost.trial, 0) + 1
             self._last_own_failure = failure.reason
+            self._failed_on.add(lost.worker)
             self.note(SliceFailed(context.now_s, lost.number, failure.reason))
         context.tell_lost(lost, failure.reason)
         if trial.status == Trial.ERROR or failures.get(lost.trial, 0) > self._max_failures:
@@ -138,10 +141,13 @@ class Inbound:
     def hopeless(self) -> str | None:
         """Why no trial will ever get anywhere, if that is so.
 
-        A mistake that meets every trial alike is not worth a process per trial and retry.
+        A mistake that meets every trial on every worker is not worth a process per trial and
+        retry; one that meets a single worker (too little memory, say) is no reason to stop.
         """
         failures = sum(self._context.memory.own_failures.values())
-        if failures > self._max_failures and self._context.core.state.leader == 0:
+        everywhere = all(w.name in self._failed_on for w in self._context.pool.workers)
+        nowhere_on = self._context.core.state.leader == 0
+        if failures > self._max_failures and nowhere_on and everywhere:
             return f"the first {failures} slices all failed; the last: {self._last_own_failure}"
         return None
 

@@ -49,16 +49,6 @@ class Controller:
         self._tune: TuneController = getattr(controller, "_tune_controller", controller)
         self._sentinels: dict[str, _Sentinel] = {}
 
-    @property
-    def trials(self) -> list[Trial]:
-        """All trials of the experiment."""
-        return list(self._tune.get_trials())
-
-    @property
-    def search_finished(self) -> bool:
-        """Whether Tune has added all the trials that there will be."""
-        return bool(self._tune.search_alg.is_finished())
-
     def keep_warm(self, worker: str, factory: PlacementGroupFactory) -> None:
         """Let one idle process of ``factory`` outlive its trial, from now on.
 

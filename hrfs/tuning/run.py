@@ -9,11 +9,11 @@ from pathlib import Path
 from ray.exceptions import RayError
 
 from hrfs.experiment.cluster import ClusterSettings
-from hrfs.experiment.launch import Outcome, RunnerSpec, SchedulerChoice, Status
+from hrfs.experiment.launch import RAY_PBT, Outcome, RunnerSpec, SchedulerChoice, Status
 from hrfs.experiment.observer import Observers, RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
-from hrfs.tuning.baseline import BASELINE, BaselineRun
+from hrfs.tuning.baseline import BaselineRun
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config
 from hrfs.tuning.resume import StateCallback
@@ -47,7 +47,7 @@ def run_experiment(
     tested: Mapping[str, float]
     with ray_cluster(cluster):
         WorkerPool(cluster).discover()  # what cannot work is refused before Tune begins
-        if scheduler.policy == BASELINE:
+        if scheduler.policy == RAY_PBT:
             run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)
         else:
             run = SliceRun(plan, scheduler.policy, cluster, runner, watch, max_failures)

@@ -28,7 +28,7 @@ TUNE_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # Our own observers write slices.csv and TensorBoard files.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # Snapshots follow each trial's second checkpoint; that is wanted, not "excessive".
+    # Under Ray's own PBT snapshots follow every few checkpoints: wanted, not "excessive".
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     # One line of Ray's about a change of accelerator variables that is no news to our users.

@@ -1,6 +1,6 @@
 """Trainables that are trained in slices.
 
-The contract of :class:`hrfs.tuning.HRFSScheduler` with any class Trainable:
+The contract of :class:`hrfs.tuning.scheduler.HRFSScheduler` with any class Trainable:
 
 * ``config["hrfs"]`` is the slice to do, a dictionary form of
   :class:`hrfs.experiment.slices.SliceRequest`; ``config["hrfs"]["iterations"]`` says how far.

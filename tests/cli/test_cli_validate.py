@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hrfs.cli.validate import validate
+from hrfs.cli.validate import CONSOLE_MODES, SCHEDULERS, validate
 from hrfs.experiment.errors import ConfigError
 
 Config = dict[str, Any]
@@ -93,7 +93,7 @@ def test_a_good_one_passes(config: Config) -> None:
          "did you mean max?"),
         (_set("population.target_score", float("nan")), "population.target_score=nan: must be"),
         (_set("scheduler.policy", "hfrs"), "scheduler.policy=hfrs: must be one of hrfs, "
-         "hrfs_paper, ray_pbt, static, fastest_only; did you mean hrfs?"),
+         "hrfs_paper, static, fastest_only, ray_pbt; did you mean hrfs?"),
         (_set("scheduler.request", "gpu"), "scheduler.request=gpu: is for scheduler=ray_pbt alone"),
         (_set("cluster.mode", "locl"), "cluster.mode=locl: must be one of local, emulated, "
          "address; did you mean local?"),
@@ -155,3 +155,10 @@ def test_an_allowed_package_that_is_not_there(config: Config) -> None:
     message = "model._target_=no_such_package.Net: there is no module no_such_package"
     with pytest.raises(ConfigError, match=message):
         validate(config)
+
+
+def test_names_are_those_that_the_layers_below_know() -> None:
+    from hrfs.reporting.console import MODES
+
+    assert CONSOLE_MODES == MODES
+    assert {"hrfs", "hrfs_paper", "static", "fastest_only", "ray_pbt"} == set(SCHEDULERS)
