@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, data: bytes | str | Iterable[bytes | memoryview]) -> None:
@@ -17,7 +18,6 @@ def write_atomically(path: Path, data: bytes | str | Iterable[bytes | memoryview
     Raises:
         OSError: the folder cannot be written or the disk is full; ``path`` is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     chunks: Iterable[bytes | memoryview]
     if isinstance(data, str):
         chunks = [data.encode()]
@@ -25,12 +25,26 @@ def write_atomically(path: Path, data: bytes | str | Iterable[bytes | memoryview
         chunks = [data]
     else:
         chunks = data
+
+    def fill(stream: BinaryIO) -> None:
+        for chunk in chunks:
+            stream.write(chunk)
+
+    fill_atomically(path, fill)
+
+
+def fill_atomically(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+    """As :func:`write_atomically`, with what ``fill`` writes; it may seek.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; ``path`` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
-            for chunk in chunks:
-                stream.write(chunk)
+            fill(stream)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o644)  # mkstemp's 0600 would shut colleagues out

@@ -1,8 +1,9 @@
 """The LightningDataModule of the datasets that come with hrfs.
 
 Images are decoded once per process and kept as bytes; a batch is gathered by index, augmented
-if asked and normalised when it is needed. The test set is read only if a test loader is asked
-for, which slices never do.
+if asked and normalised when it is needed, on the device that trains: a GPU's worker has one
+core, and would wait for it. The test set is read only if a test loader is asked for, which
+slices never do.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ from torch.utils.data import DataLoader, Dataset
 from hrfs.training.augment import crop_and_flip, normalise
 from hrfs.training.dataset_check import prepare
 from hrfs.training.dataset_settings import DatasetSettings
+from hrfs.training.devices import CPU, to_device
 from hrfs.training.randomness import Stream, generator
 from hrfs.training.sources import ImageSource, Split, make_source
 from hrfs.training.split import hold_out
 
 Batch = tuple[Tensor, Tensor]
+
+ROOM = 0.25
+"""Part of a GPU's free memory that a split of a dataset may take up."""
+EVALUATION_FACTOR = 4
+"""Batches without gradients are this much larger: they keep no activations, and a GPU waits for
+its host at each batch of small images."""
 
 
 class MemoryImages(Dataset[Batch]):
@@ -30,27 +38,43 @@ class MemoryImages(Dataset[Batch]):
 
     ``__getitems__`` returns a finished batch: floats in [-1, 1] of shape (batch, channels,
     height, width), in channels-last memory order because that is how they are stored, and
-    labels of shape (batch,). A loader must therefore collate with :func:`as_it_is`.
+    labels of shape (batch,). A loader must therefore collate with :func:`as_it_is`. Batches
+    lie where the images do, and are the same bit by bit on every device.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, indices: Tensor, augment: bool) -> None:
+    def __init__(
+        self,
+        source: ImageSource,
+        split: Split,
+        indices: Tensor,
+        augment: bool,
+        device: torch.device = CPU,
+    ) -> None:
         """
         Args:
-            images: bytes, shape (samples, height, width, channels).
-            labels: int64, shape (samples,).
-            indices: int64, shape (length,): the samples that belong to this set.
+            indices: int64, shape (length,), on the CPU: the samples that belong to this set.
             augment: whether to crop and flip at random.
+            device: where the images are to lie.
         """
-        self._images = images
-        self._labels = labels
+        self._source = source
+        self._split: Split = split
         self.indices = indices
         self._augment = augment
+        self._device = device
+        kept = decoded(source, split) if device == CPU else _copied(source, split, device)
+        self._images, self._labels = kept
+
+    def on_device(self, device: torch.device) -> MemoryImages:
+        """This set with its images on ``device``, or where they are if there is no room."""
+        if device == self._device or not _has_room(self._source, self._split, device):
+            return self
+        return MemoryImages(self._source, self._split, self.indices, self._augment, device)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        chosen = self.indices[torch.as_tensor(positions)]
+        chosen = to_device(self.indices[torch.as_tensor(positions)], self._device)
         images = self._images[chosen]
         if self._augment:
             images = crop_and_flip(images)
@@ -72,6 +96,21 @@ def decoded(source: ImageSource, split: Split) -> tuple[Tensor, Tensor]:
     loaded = source.read(split)
     # copies, because arrays that look into a file's bytes are read-only
     return torch.tensor(loaded.images), torch.tensor(loaded.labels)
+
+
+@lru_cache(maxsize=4)
+def _copied(source: ImageSource, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    images, labels = decoded(source, split)
+    return images.to(device), labels.to(device)
+
+
+@lru_cache(maxsize=4)
+def _has_room(source: ImageSource, split: Split, device: torch.device) -> bool:
+    """Whether a split may lie on ``device``; answered once, or it would refuse what is there."""
+    if device.type != "cuda":
+        return device == CPU  # of other accelerators nothing was measured
+    free, _ = torch.cuda.mem_get_info(device)
+    return decoded(source, split)[0].nbytes <= ROOM * free
 
 
 @lru_cache(maxsize=4)
@@ -117,11 +156,10 @@ class ImageData(LightningDataModule):
         return _held_out(self._source, settings.validation_fraction, settings.split_seed)
 
     def _loader(self, split: Split, indices: Tensor, training: bool = False) -> DataLoader[Batch]:
-        images, labels = decoded(self._source, split)
         augment = training and self.settings.augment
         return DataLoader(
-            MemoryImages(images, labels, indices, augment),
-            batch_size=self.settings.batch_size,
+            MemoryImages(self._source, split, indices, augment),
+            batch_size=self.settings.batch_size * (1 if training else EVALUATION_FACTOR),
             shuffle=training,
             drop_last=training,
             collate_fn=as_it_is,

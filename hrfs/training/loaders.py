@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from hrfs.experiment.errors import ConfigError
+from hrfs.training.devices import CPU
 from hrfs.training.randomness import Stream, batch_indices, derive, generator
 
 
@@ -38,13 +39,50 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
 
 
+@runtime_checkable
+class Placeable(Protocol):
+    """A dataset that can make its batches on the device that trains.
+
+    Asked for without worker processes alone, in which a GPU may not be used.
+    """
+
+    def on_device(self, device: torch.device) -> Any:
+        """The same samples, on ``device`` if they fit there. Called for each slice: be quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is done to the tensors of a batch before it leaves the loader."""
+
+    channels_last: bool
+    """Memory order of images, which are the tensors of four dimensions."""
+    pin: bool
+    """Put tensors where a GPU can read them by itself: from other memory the host would have
+    to wait, at each batch, until the GPU has done all that was given to it before."""
+
+    def of(self, batch: Any) -> Any:
+        """``batch``, prepared: tensors in dictionaries, lists and tuples are found."""
+        if isinstance(batch, Tensor):
+            if batch.dim() == 4:
+                wanted = torch.channels_last if self.channels_last else torch.contiguous_format
+                batch = batch.contiguous(memory_format=wanted)
+            return batch.pin_memory() if self.pin and batch.device == CPU else batch
+        if isinstance(batch, dict):
+            return {key: self.of(value) for key, value in batch.items()}
+        if type(batch) in (list, tuple):
+            return type(batch)(self.of(value) for value in batch)
+        return batch
+
+
 class SeededBatches(Dataset[Any]):
     """Gives whole batches of another map-style dataset, each under its own seed."""
 
-    def __init__(self, dataset: Any, collate: Callable[[Any], Any], channels_last: bool) -> None:
+    def __init__(
+        self, dataset: Any, collate: Callable[[Any], Any], preparation: Preparation
+    ) -> None:
         self._dataset = dataset
         self._collate = collate
-        self._channels_last = channels_last
+        self._preparation = preparation
 
     def __getitem__(self, draw: Draw) -> Any:
         seed_everything(draw.seed)
@@ -52,7 +90,7 @@ class SeededBatches(Dataset[Any]):
             samples = self._dataset.__getitems__(draw.indices)
         else:
             samples = [self._dataset[index] for index in draw.indices]
-        return _with_layout(self._collate(samples), self._channels_last)
+        return self._preparation.of(self._collate(samples))
 
 
 class Draws:
@@ -89,8 +127,13 @@ class Batches:
         if len(_dataset(self.validation, "val")) == 0:
             raise ConfigError("dataset", "val_dataloader()", "has no samples to compare trials on")
 
-    def for_slice(self, trial: int, from_iteration: int, iterations: int) -> DataLoader[Any]:
-        """Batches ``from_iteration`` to ``from_iteration + iterations - 1`` of ``trial``."""
+    def for_slice(
+        self, trial: int, from_iteration: int, iterations: int, device: torch.device = CPU
+    ) -> DataLoader[Any]:
+        """Batches ``from_iteration`` to ``from_iteration + iterations - 1`` of ``trial``.
+
+        ``device`` is where they are needed: they may lie there already.
+        """
         samples = len(_dataset(self.training, "train"))
         size = _batch_size(self.training, "train")
 
@@ -101,9 +144,9 @@ class Batches:
             )
 
         stop = from_iteration + iterations
-        return self._rebuild(self.training, Draws(draw, from_iteration, stop))
+        return self._rebuild(self.training, Draws(draw, from_iteration, stop), device)
 
-    def for_validation(self) -> DataLoader[Any]:
+    def for_validation(self, device: torch.device = CPU) -> DataLoader[Any]:
         """The validation split, or its fixed subset, in the same order each time."""
         chosen, size = self.validation_subset(), _batch_size(self.validation, "val")
 
@@ -111,7 +154,7 @@ class Batches:
             seed = derive(self.seed, Stream.VALIDATION_SUBSET, batch + 1)
             return Draw(seed, chosen[batch * size : (batch + 1) * size])
 
-        return self._rebuild(self.validation, Draws(draw, 0, -(-len(chosen) // size)))
+        return self._rebuild(self.validation, Draws(draw, 0, -(-len(chosen) // size)), device)
 
     def validation_subset(self) -> list[int]:
         """Positions in the validation set that are evaluated, ascending."""
@@ -121,14 +164,20 @@ class Batches:
         order = generator(self.seed, Stream.VALIDATION_SUBSET, 0).permutation(available)
         return sorted(order[:wanted].tolist())
 
-    def _rebuild(self, loader: DataLoader[Any], draws: Draws) -> DataLoader[Any]:
-        dataset = SeededBatches(loader.dataset, loader.collate_fn, self.channels_last)
+    def _rebuild(
+        self, loader: DataLoader[Any], draws: Draws, device: torch.device
+    ) -> DataLoader[Any]:
+        samples: Any = loader.dataset
+        in_process, to_gpu = loader.num_workers == 0, device.type == "cuda"
+        if in_process and isinstance(samples, Placeable):
+            samples = samples.on_device(device)
+        preparation = Preparation(self.channels_last, pin=in_process and to_gpu)
         return DataLoader(
-            dataset,
+            SeededBatches(samples, loader.collate_fn, preparation),
             batch_size=None,  # SeededBatches gives whole batches
             sampler=draws,
             num_workers=loader.num_workers,
-            pin_memory=loader.pin_memory,
+            pin_memory=to_gpu and not in_process,
             worker_init_fn=loader.worker_init_fn,
         )
 
@@ -153,17 +202,3 @@ def _batch_size(loader: DataLoader[Any], split: str) -> int:
             f"{split}_dataloader() must be built with batch_size, not with a batch sampler",
         )
     return loader.batch_size
-
-
-def _with_layout(batch: Any, channels_last: bool) -> Any:
-    """``batch`` with its image tensors (four dimensions) in the wanted memory order."""
-    if isinstance(batch, Tensor):
-        if batch.dim() != 4:
-            return batch
-        wanted = torch.channels_last if channels_last else torch.contiguous_format
-        return batch.contiguous(memory_format=wanted)
-    if isinstance(batch, dict):
-        return {key: _with_layout(value, channels_last) for key, value in batch.items()}
-    if type(batch) in (list, tuple):
-        return type(batch)(_with_layout(value, channels_last) for value in batch)
-    return batch

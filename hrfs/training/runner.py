@@ -187,13 +187,18 @@ class LightningSliceRunner:
     def _fit(
         self, request: SliceRequest, batches: Batches, callback: SliceCallback
     ) -> dict[str, float]:
-        training = batches.for_slice(request.trial, request.from_iteration, request.iterations)
-        trainer, self._kept_trainer = self._kept_trainer, None  # not kept if the fit fails
+        # If the fit fails they are not kept: a module would hold on to a GPU's memory.
+        trainer, self._kept_trainer = self._kept_trainer, None
+        module, self._kept_module = self._module, None
         with quiet(), memory_hint(request.worker):
             if trainer is None or trainer.on_gpu != request.worker.on_gpu:
                 trainer = SliceTrainer(request.worker, self._settings.trainer)
-            metrics = trainer.fit(self._module, callback, training, batches.for_validation())
-        self._kept_trainer = trainer
+            training = batches.for_slice(
+                request.trial, request.from_iteration, request.iterations, trainer.device
+            )
+            validation = batches.for_validation(trainer.device)
+            metrics = trainer.fit(module, callback, training, validation)
+        self._kept_trainer, self._kept_module = trainer, module
         if callback.steps != request.iterations:
             raise RuntimeError(
                 f"slice {request.slice}: {callback.steps} optimizer steps were done instead of "

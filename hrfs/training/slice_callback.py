@@ -131,10 +131,11 @@ class SliceCallback(Callback):
         self.evaluate_s = _now_s(pl_module) - self._phase_start_s
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning has moved module and optimizers to the CPU by now."""
+        """Keep the optimizers' states, on the device where they are, and no gradients."""
         self.steps = trainer.global_step
         self.optimizer_states = [optimizer.state_dict() for optimizer in trainer.optimizers]
         self.precision_state = trainer.precision_plugin.state_dict()
+        pl_module.zero_grad()
 
     def _stretch(self, pl_module: LightningModule) -> None:
         """Make the work since the last call take ``slowdown`` times as long."""

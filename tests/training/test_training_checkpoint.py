@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,12 @@ import pytest
 import torch
 from training_helpers import same
 
-from hrfs.experiment.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from hrfs.experiment.checkpoint import (
+    CheckpointError,
+    read_checkpoint,
+    stream_checkpoint,
+    write_checkpoint,
+)
 from hrfs.training.state import TrialState, load_state, save_state
 
 HEADER_BYTES = 20
@@ -144,3 +151,47 @@ def test_a_failed_write_leaves_the_old_state(
         write_checkpoint(file, b"new")
     assert read_checkpoint(file) == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_payload_in_pieces_is_the_payload(tmp_path: Path) -> None:
+    pieces = [b"a", bytes(range(256)) * 1000, b"", bytearray(b"z" * 100_000)]
+    stream_checkpoint(tmp_path / "streamed", lambda sink: [sink.write(piece) for piece in pieces])
+    write_checkpoint(tmp_path / "whole", b"".join(pieces))
+    assert read_checkpoint(tmp_path / "streamed") == b"".join(pieces)
+    assert (tmp_path / "streamed").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_the_old_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "state"
+    save_state(file, a_state())
+    large = a_state()
+    large.state_dict["weight"] = torch.ones(100_000)
+    with pytest.raises(OSError, match="No space left"), full_disk(monkeypatch):
+        save_state(file, large)
+    assert load_state(file).iteration == 50
+    assert same(load_state(file).state_dict, a_state().state_dict)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["state"]
+
+
+@contextlib.contextmanager
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Files that take in no large piece."""
+    open_file = os.fdopen
+
+    class Full(io.BufferedWriter):
+        def write(self, data: Any) -> int:
+            if len(data) > 50_000:
+                raise OSError(28, "No space left on device")
+            return super().write(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", lambda handle, mode: Full(open_file(handle, mode, 0)))
+        yield
+
+
+def test_torchs_own_sums_are_back_after_a_save(tmp_path: Path) -> None:
+    assert torch.serialization.get_crc32_options() is True
+    save_state(tmp_path / "state", a_state())
+    assert torch.serialization.get_crc32_options() is True

@@ -278,7 +278,7 @@ class TestHyperparameters:
 
 class TestEvaluation:
     def test_it_runs_in_eval_mode_and_changes_nothing(self, recorder: Any) -> None:
-        runner = build(recorded())
+        runner = build(recorded(dataset=synthetic(batch_size=4)))
         runner.begin(3)
         runner.run(request(0, 3))
         runner.run(request(3, 2))
@@ -369,7 +369,7 @@ class TestSlices:
         slow = replace(WORKER, slowdown=4.0)
         result = runner.run(request(0, 5, worker=slow, lr=0.01))
         assert result.train_s >= 5 * 4 * 0.005
-        assert result.evaluate_s >= 2 * 4 * 0.005
+        assert result.evaluate_s >= 4 * 0.005
 
     @pytest.mark.parametrize(
         ("kind", "error", "device"),

@@ -125,7 +125,7 @@ class Recorder(ImageClassifier):
         self.note("hparams", self.hparams["lr"])
         self.note("steps", self.trainer.global_step)
         self.note("train_mode", self.training)
-        self.note("train_images", [image.numpy().tobytes() for image in batch[0]])
+        self.note("train_images", [image.cpu().numpy().tobytes() for image in batch[0]])
         return super().training_step(batch, batch_idx)
 
     def on_validation_start(self) -> None:
@@ -133,7 +133,7 @@ class Recorder(ImageClassifier):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.note("eval_mode", not any(part.training for part in self.modules()))
-        self.note("val_images", [image.numpy().tobytes() for image in batch[0]])
+        self.note("val_images", [image.cpu().numpy().tobytes() for image in batch[0]])
         super().validation_step(batch, batch_idx)
 
     def on_validation_end(self) -> None:
