@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.random import Generator
 
 from hrfs.core.decisions import Exploit
-from hrfs.core.pbt import Mode, PbtSettings, Standings, explore, merit
+from hrfs.core.pbt import Mode, PbtSettings, explore, merit
 from hrfs.core.search_space import SearchSpace
+from hrfs.core.standings import Standings
 from hrfs.core.state import Trial
+
+_TRIES = 32
+"""Donors that are tried, one after the other; nearly always the first one will do."""
 
 
 class EvolutionSettings(Protocol):
@@ -59,22 +64,24 @@ class Evolution:
     def exploit(self, trial: Trial, trials: Mapping[int, Trial]) -> Exploit | None:
         """Have ``trial`` take over a donor's weights and vary its values, if it is to.
 
-        Changes the trial: weights and hyperparameters together, never its iterations. Donors
-        at least as advanced as the trial are preferred: the weights of a younger one would
-        take it back.
+        To be called once, when the trial has just crossed a boundary. Changes the trial:
+        weights and hyperparameters together, never its iterations.
         """
-        settings = self._settings
-        donors = [
-            trials[number]
-            for number in self._standings.donors_for(trial.number, settings.pbt.quantile)
-            if _is_healthy(trials[number])
-        ]
-        donors = [d for d in donors if d.iteration >= trial.iteration] or donors
-        if not donors:
-            return None
+        settings, quantile = self._settings, self._settings.pbt.quantile
+        standing = self._standings.of(trial.number)
+        if standing is None or not standing.is_lower(quantile, 0.0):
+            return None  # whatever were drawn
         # A stream of its own per (seed, trial, iteration): no state to keep or to restore.
         rng = np.random.default_rng((settings.seed, trial.number, trial.iteration))
-        donor = donors[int(rng.integers(len(donors)))]
+        if not standing.is_lower(quantile, rng.random()):
+            return None
+        donors: Sequence[int] = standing.donors(quantile)
+        if standing.diverged and not donors:
+            donors = self._standings.rescuers(trial.number, quantile)
+        number = _draw_donor(donors, trials, trial.iteration, rng)
+        if number is None:
+            return None
+        donor = trials[number]
         assert donor.checkpoint is not None
         after, operations = explore(donor.hyperparameters, settings.search_space, settings.pbt, rng)
         done = Exploit(
@@ -90,6 +97,30 @@ class Evolution:
         trial.hyperparameters, trial.checkpoint = after, donor.checkpoint
         trial.parent = donor.number
         return done
+
+
+def _draw_donor(
+    donors: Sequence[int], trials: Mapping[int, Trial], iteration: int, rng: Generator
+) -> int | None:
+    """One of the healthy donors that are at ``iteration`` at least, all equally likely.
+
+    If there is none such, one of the healthy: where slices end between boundaries, a donor may
+    have passed the same boundary and yet be younger by part of an interval. Of very many donors
+    only so many are tried.
+    """
+    if len(donors) <= _TRIES:
+        order = rng.permutation(len(donors))
+    else:
+        order = rng.integers(len(donors), size=_TRIES)
+    younger: int | None = None
+    for at in order.tolist():
+        number: int = donors[at]
+        if not _is_healthy(trials[number]):
+            continue
+        if trials[number].iteration >= iteration:
+            return number
+        younger = number if younger is None else younger
+    return younger
 
 
 def _is_healthy(donor: Trial) -> bool:

@@ -45,6 +45,8 @@ def _check_trials(state: State, stop_iterations: int) -> None:
         }[trial.phase]
         if places != expected:
             raise InvariantError(f"{trial}: (waiting, running) is {places}, not {expected}")
+        if (trial.slice is not None) != (trial.phase is TrialPhase.RUNNING):
+            raise InvariantError(f"{trial}: runs without a slice, or has one without running")
         if trial.iteration != trial.recorded_iterations:
             raise InvariantError(f"{trial}: iterations differ from the sum over its slices")
         if not 0 <= trial.iteration <= stop_iterations:
@@ -54,23 +56,26 @@ def _check_trials(state: State, stop_iterations: int) -> None:
     iterations = [place.iteration for place in state.waiting]
     if iterations != sorted(iterations):
         raise InvariantError(f"the waiting list is out of order: {iterations}")
-    if any(state.trials[p.trial].iteration != p.iteration for p in state.waiting):
-        raise InvariantError("a trial waits at an iteration that is not its own")
+    for place in state.waiting:
+        trial = state.trials[place.trial]
+        if (trial.iteration, trial.last_worker) != (place.iteration, place.home):
+            raise InvariantError(f"{place}: its trial's iteration or home is another, {trial}")
     if state.leader != max((t.iteration for t in state.trials.values()), default=0):
         raise InvariantError(f"leader is {state.leader}, which no trial has reached")
 
 
 def _check_workers(state: State) -> None:
-    free = Counter(state.free)
-    if not free.keys() <= state.workers.keys():
-        raise InvariantError(f"free workers {state.free} are not all known")
+    if not state.free.keys() <= state.workers.keys():
+        raise InvariantError(f"free workers {list(state.free)} are not all known")
     for worker in state.workers.values():
-        if free[worker.name] != (worker.phase is WorkerPhase.FREE):
-            raise InvariantError(f"{worker}: listed {free[worker.name]} times as free")
+        if (worker.name in state.free) != (worker.phase is WorkerPhase.FREE):
+            raise InvariantError(f"{worker}: listed as free and is not, or is and is not listed")
         if (worker.slice is not None) != (worker.phase is WorkerPhase.BUSY):
             raise InvariantError(f"{worker}: busy without a slice, or a slice without being busy")
     holders = {w.slice: w.name for w in state.workers.values() if w.slice is not None}
     if {number: s.worker for number, s in state.running.items()} != holders:
         raise InvariantError(f"slices under way {state.running} are not those held, {holders}")
+    if any(state.trials[s.trial].slice != number for number, s in state.running.items()):
+        raise InvariantError(f"slices under way {state.running} are not those of their trials")
     if any(number != s.number or number >= state.next_slice for number, s in state.running.items()):
         raise InvariantError(f"slices under way {state.running} are misnumbered")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hrfs.core.policy import Choice, Retire, Snapshot, Start
+from hrfs.core.policy import Choice, Policy, Retire, Snapshot, Start
 from hrfs.core.state import Worker
 
 
-class PaperPolicy:
+class PaperPolicy(Policy):
     """Heterogeneous resource fusion scheduling as published (``scheduler=hrfs_paper``).
 
     A worker is slow while unknown, or if all workers together could close the gap between the
@@ -22,7 +22,7 @@ class PaperPolicy:
         if snapshot.recalled:
             return self._fast(snapshot, "every worker had retired, so all are served as fast")
         if tca is not None:
-            gap = self._gap_slices(snapshot)
+            gap = snapshot.waiting.gap_slices(snapshot.leader)
             if tca <= gap:
                 return self._fast(snapshot, f"fast: TCA {tca} <= gap {gap} slices")
             if tca > snapshot.remaining_slices:
@@ -36,12 +36,6 @@ class PaperPolicy:
         if snapshot.target_reached:
             return Retire(f"{why}, and the target is reached")
         return self._slow(snapshot, why)
-
-    @staticmethod
-    def _gap_slices(snapshot: Snapshot) -> int:
-        """Slices that bring every waiting trial level with the leader."""
-        interval = snapshot.interval_iterations
-        return sum(-((place.iteration - snapshot.leader) // interval) for place in snapshot.waiting)
 
     @staticmethod
     def _fast(snapshot: Snapshot, why: str) -> Start:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from hrfs.core.waiting import WaitingList, WaitingTrial
+
+__all__ = [
+    "RunningSlice",
+    "State",
+    "Trial",
+    "TrialPhase",
+    "WaitingList",
+    "WaitingTrial",
+    "Worker",
+    "WorkerPhase",
+]
 
 
 class TrialPhase(Enum):
@@ -33,6 +45,8 @@ class Trial:
     number: int
     hyperparameters: Mapping[str, Any]
     phase: TrialPhase = TrialPhase.WAITING
+    slice: int | None = None
+    """The slice under way, if one is."""
     iteration: int = 0
     recorded_iterations: int = 0
     """Sum over the trial's finished slices; equals ``iteration`` at all times."""
@@ -69,69 +83,19 @@ class RunningSlice:
     started_s: float
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WaitingTrial:
-    """A place in the waiting list, ordered by iteration and then by arrival."""
-
-    iteration: int
-    arrival: int
-    trial: int = field(compare=False)
-
-
-class WaitingList:
-    """Trials that wait for a worker, ascending by iteration, equals by arrival."""
-
-    def __init__(self) -> None:
-        self._places: list[WaitingTrial] = []
-        self._arrivals = 0
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[WaitingTrial]:
-        return iter(self._places)
-
-    @property
-    def first(self) -> WaitingTrial:
-        """The least advanced trial. Raises IndexError if none waits."""
-        return self._places[0]
-
-    @property
-    def last(self) -> WaitingTrial:
-        """The most advanced trial. Raises IndexError if none waits."""
-        return self._places[-1]
-
-    def add(self, trial: int, iteration: int) -> None:
-        """Insert behind the trials of the same iteration."""
-        insort(self._places, WaitingTrial(iteration, self._arrivals, trial))
-        self._arrivals += 1
-
-    def remove(self, trial: int, iteration: int) -> None:
-        """Take out a trial that waits at ``iteration``.
-
-        Raises:
-            KeyError: no such trial waits there.
-        """
-        end = bisect_right(self._places, iteration, key=lambda place: place.iteration)
-        for index in range(end - 1, -1, -1):
-            if self._places[index].iteration < iteration:
-                break
-            if self._places[index].trial == trial:
-                del self._places[index]
-                return
-        raise KeyError(f"trial {trial} does not wait at iteration {iteration}")
-
-
 @dataclass(slots=True)
 class State:
     """Everything that events change."""
 
+    waiting: WaitingList
     trials: dict[int, Trial] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)
     running: dict[int, RunningSlice] = field(default_factory=dict)
-    waiting: WaitingList = field(default_factory=WaitingList)
-    free: list[str] = field(default_factory=list)
-    """Free workers in the order in which they became free."""
+    free: dict[str, None] = field(default_factory=dict)
+    """Free workers in the order in which they became free: a set that keeps its order."""
+    pool_changes: int = 0
+    """How often a worker joined, left, or was measured for the first time. What a policy has
+    worked out from the pool holds for as long as this stays the same."""
     next_slice: int = 0
     leader: int = 0
     """Most iterations that any trial has done."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrfs.core.baselines import FastestOnlyPolicy, StaticPolicy, greedy_finish_s
-from hrfs.core.decisions import StartSlice, Wait
+from hrfs.core.baselines import FastestOnlyPolicy, GreedyPolicy, RayPbtPolicy, StaticPolicy
+from hrfs.core.decisions import Decision, RecallWorker, RetireWorker, StartSlice, Wait
 from hrfs.core.events import SliceDone, SliceFailed, TrialAdded, WorkerJoined, WorkerLeft
 from hrfs.core.paper import PaperPolicy
-from hrfs.core.policy import Choice, Policy, Snapshot, Start
+from hrfs.core.policy import Choice, Policy, Snapshot
 from hrfs.core.scheduler import Scheduler, Settings
 from hrfs.core.state import Worker
+from hrfs.core.subset import estimated_finish_s, fastest_subset, greedy_finish_s
 from hrfs.simulator.driver import simulate
 from hrfs.simulator.spec import SimulatedWorker, Workload
 
@@ -112,7 +116,7 @@ def test_the_best_number_of_workers_is_used() -> None:
     assert max(r.end_s for r in records) == 1000
 
 
-class _Forgetful:
+class _Forgetful(Policy):
     """Asks a new policy every time, and holds the old one's choice against it."""
 
     def __init__(self) -> None:
@@ -124,6 +128,11 @@ class _Forgetful:
         assert choice == FastestOnlyPolicy().choose(snapshot, worker)
         self.choices += 1
         return choice
+
+    def order(self, snapshot: Snapshot, free: Sequence[str]) -> Sequence[str]:
+        order = self._policy.order(snapshot, free)
+        assert order == FastestOnlyPolicy().order(snapshot, free)
+        return order
 
 
 @given(st.integers(1, 5), st.integers(1, 20), st.integers(1, 20), SECONDS)
@@ -155,21 +164,12 @@ def test_trials_that_are_added_later_are_reckoned_with() -> None:
 # The finish that it expects
 
 
-class _LeastAdvancedFirst:
-    """Every free worker takes the least advanced trial by a whole interval."""
-
-    def choose(self, snapshot: Snapshot, worker: Worker) -> Choice:
-        place = snapshot.waiting.first
-        left = snapshot.stop_iterations - place.iteration
-        return Start(place.trial, min(left, snapshot.interval_iterations), "least advanced")
-
-
 @given(st.integers(1, 7), st.integers(1, 40), st.integers(1, 40), SECONDS)
 def test_expected_finish_is_what_the_simulator_gives(
     trials: int, stop: int, interval: int, seconds: list[float]
 ) -> None:
     interval = min(stop, interval)
-    makespan_s = _makespan_s(_workload(trials, stop, interval, seconds), _LeastAdvancedFirst())
+    makespan_s = _makespan_s(_workload(trials, stop, interval, seconds), GreedyPolicy())
     assert greedy_finish_s(seconds, trials, stop, interval) == makespan_s
 
 
@@ -226,3 +226,116 @@ def test_expected_finish_of_a_tiny_case_by_hand() -> None:
     # At 3: t0 done; fast is free after slow (slice 1 began before slice 3).
     # slow takes t2's second iteration 3-6, fast t1's 3-4.
     assert greedy_finish_s([1.0, 3.0], 3, 2, 1) == 6
+
+
+# How many workers are best
+
+
+def test_small_runs_are_played_through_for_every_number_of_workers() -> None:
+    rng = random.Random(5)
+    for _ in range(20):
+        seconds = sorted(math.exp(rng.uniform(0, 4)) for _ in range(rng.randint(1, 12)))
+        trials, run = rng.randint(1, 12), (rng.randint(20, 200), 20)
+        sizes = range(1, min(trials, len(seconds)) + 1)
+        finish_s = [greedy_finish_s(seconds[:size], trials, *run) for size in sizes]
+        best = 1 + finish_s.index(min(finish_s))
+        assert fastest_subset(seconds, trials, *run) == best
+
+
+@pytest.mark.parametrize(
+    ("trials", "workers", "stop", "within"),
+    [
+        (12, 16, 20_000, 1.01),  # longer slices are played in place of many
+        (100, 60, 400, 1.05),  # some numbers of workers are tried
+        (2000, 12, 400, 1.05),  # the estimate alone decides
+    ],
+)
+def test_larger_runs_lose_little_by_not_being_played_through(
+    trials: int, workers: int, stop: int, within: float
+) -> None:
+    rng = random.Random(trials)
+    seconds = sorted(math.exp(rng.uniform(0, 4)) for _ in range(workers))
+    finish_s = {
+        size: greedy_finish_s(seconds[:size], trials, stop, 50)
+        for size in {
+            *range(1, min(trials, workers) + 1, 3),
+            fastest_subset(seconds, trials, stop, 50),
+        }
+    }
+    chosen_s = finish_s[fastest_subset(seconds, trials, stop, 50)]
+    assert chosen_s <= within * min(finish_s.values())
+
+
+def test_the_estimate_of_a_tiny_case_by_hand() -> None:
+    """Ten trials of 100 by 50; 1 and 4 s per iteration: speeds 1 and 1.25 in all.
+
+    One worker: 1000 + 50. Two: 800 of work, a slice of 200 s, in which the others do half a
+    round of 400: no lag.
+    """
+    assert estimated_finish_s([1.0, 4.0], 10, 100, 50).tolist() == [1050.0, 1000.0]
+    # One trial alone with two workers: work 80, a round 40; the slow slice is 200 long, 4 rounds
+    # behind but never more than the one that there is beside it, of 50 * 2 / 1.25.
+    assert estimated_finish_s([1.0, 4.0], 1, 100, 50).tolist() == [150.0, 80.0 + 200 + 80]
+
+
+# Greedy, and Ray's placement
+
+
+def test_greedy_spares_nobody() -> None:
+    records = simulate(_workload(3, 100, 50, [1.0, 100.0]), GreedyPolicy())
+    assert max(r.end_s for r in records) >= 50 * 100
+    assert {r.iterations for r in records} == {50}
+    assert {r.reason for r in records} == {"the least advanced trial"}
+
+
+def _ray_scheduler(kind: str, trials: int = 3) -> Scheduler:
+    scheduler = Scheduler(Settings(100, 50), RayPbtPolicy(kind))
+    for trial in range(trials):
+        scheduler.handle(TrialAdded(0.0, trial, {}))
+    return scheduler
+
+
+def test_ray_uses_workers_of_one_kind_even_if_another_joins_first() -> None:
+    scheduler = _ray_scheduler("cpu")
+    [wait] = scheduler.handle(WorkerJoined(0.0, "g", "gpu:H100"))
+    assert wait == Wait("g", "no cpu worker, as every trial asks for, has joined yet")
+    decisions = scheduler.handle(WorkerJoined(0.0, "c", "cpu"))
+    assert decisions[0] == RetireWorker("g", "every trial asks for a cpu worker")
+    assert isinstance(decisions[1], StartSlice)
+    assert (decisions[1].worker, decisions[1].trial, decisions[1].iterations) == ("c", 0, 50)
+
+
+def test_under_ray_a_trial_pauses_only_for_one_that_waits() -> None:
+    scheduler = _ray_scheduler("cpu", trials=3)
+    for name in ("a", "b"):
+        scheduler.handle(WorkerJoined(0.0, name, "cpu"))
+    trials = [_started(scheduler.handle(SliceDone(1.0, 0, 1.0)))]  # 0 pauses, 2 has never run
+    trials.append(_started(scheduler.handle(SliceDone(2.0, 1, 2.0))))  # 1 pauses behind 0
+    assert trials == [2, 0]
+    assert _started(scheduler.handle(SliceDone(3.0, 3, 1.0))) == 1  # 0 is done
+    assert _started(scheduler.handle(SliceDone(3.0, 2, 2.0))) == 2  # nobody waits: it goes on
+
+
+def _started(decisions: list[Decision]) -> int:
+    [start] = [decision for decision in decisions if isinstance(decision, StartSlice)]
+    return start.trial
+
+
+def test_ray_takes_the_kind_with_most_workers() -> None:
+    kinds = ["gpu:H100", "cpu", "gpu:T4", "cpu", "tpu"]
+    scheduler = Scheduler(Settings(100, 50), RayPbtPolicy.for_kinds(kinds))
+    scheduler.handle(TrialAdded(0.0, 0, {}))
+    decisions = [scheduler.handle(WorkerJoined(0.0, f"w{i}", k)) for i, k in enumerate(kinds[:2])]
+    assert _started(decisions[1]) == 0  # two of each: cpu comes first by name
+    with pytest.raises(ValueError, match="empty"):
+        RayPbtPolicy.for_kinds([])
+
+
+def test_when_the_requested_workers_are_gone_the_others_take_over() -> None:
+    scheduler = _ray_scheduler("gpu", trials=1)
+    scheduler.handle(WorkerJoined(0.0, "g", "gpu"))
+    assert scheduler.handle(WorkerJoined(0.0, "c", "cpu")) == []  # nothing waits
+    decisions = scheduler.handle(WorkerLeft(1.0, "g", "unplugged"))
+    assert [type(decision) for decision in decisions] == [RetireWorker, RecallWorker, StartSlice]
+    assert isinstance(decisions[2], StartSlice)
+    assert decisions[2].reason == "every gpu worker is gone: the request would be changed by hand"
