@@ -10,6 +10,7 @@ from rich.console import Console as Screen
 from rich.table import Table
 from rich.text import Text
 
+from hrfs.reporting.over_gpus import over_gpus_line
 from hrfs.reporting.screen import make_screen
 from hrfs.reporting.words import number, share
 
@@ -40,6 +41,7 @@ def summary_lines(summary: Mapping[str, Any], out_dir: Path) -> dict[str, str]:
         "winner": _winner(summary),
         "best seen": _best(summary) if summary["best"] else "",
         "time": _time(summary),
+        "over GPUs": over_gpus_line(summary["over_gpus"]) if summary["over_gpus"] else "",
         "work": _work(summary),
         "workers": _workers(summary),
     }

@@ -5,18 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from hrfs.core.bound import level_bound
 from hrfs.experiment.records import SliceRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Leader minus last over the run, in iterations: weighted by time, and at its largest."""
-
-    mean_iterations: float
-    largest_iterations: int
+from hrfs.reporting.costs import Factor, measured_costs
 
 
 def window_s(records: Sequence[SliceRecord]) -> tuple[float, float]:
@@ -63,18 +54,16 @@ def measured_speeds(records: Sequence[SliceRecord]) -> dict[str, float]:
     return {w: n / busy[w] for w, n in done.items() if n > 0 and busy[w] > 0}
 
 
-def bound_s(records: Sequence[SliceRecord]) -> float | None:
+def bound_s(records: Sequence[SliceRecord], factor: Factor | None = None) -> float | None:
     """C*: the least makespan in which these workers could have done this work, in seconds.
 
     Work: for each trial the iterations that it did, which is the plan's stop for a trial that
-    finished. Speeds: :func:`measured_speeds`, each worker as if present from first to last.
-    Iterations lost in failed slices are no work. None without a measured speed.
-    Horvath, Lam and Sethi, JACM 24 (1977).
+    finished. Speeds: as measured (:func:`hrfs.reporting.costs.measured_costs`), each worker as
+    if present from first to last. Iterations lost in failed slices are no work. None without a
+    measured speed. The method is that of :func:`hrfs.experiment.bounds.least_makespan_s`.
     """
-    speeds = list(measured_speeds(records).values())
-    if not speeds:
-        return None
-    return level_bound([float(n) for n in iterations_by_trial(records).values()], speeds)
+    costs = measured_costs(records, factor)
+    return costs.bound_s(costs.workers) if costs.workers else None
 
 
 def migrations(records: Sequence[SliceRecord]) -> int:
@@ -85,25 +74,6 @@ def migrations(records: Sequence[SliceRecord]) -> int:
         moved += last.get(record.trial, record.worker) != record.worker
         last[record.trial] = record.worker
     return moved
-
-
-def spread(records: Sequence[SliceRecord], trials: int) -> Spread | None:
-    """How far the population was apart, from the first start to the last end.
-
-    A trial's iterations change when its slice ends. None if no time passed.
-    """
-    if not records:
-        return None
-    begin_s, end_s = window_s(records)
-    at = dict.fromkeys(range(trials), 0)
-    area, largest, now_s, apart = 0.0, 0, begin_s, 0
-    for record in sorted(records, key=lambda r: (r.end_s, r.slice)):
-        area += apart * (record.end_s - now_s)
-        now_s = record.end_s
-        at[record.trial] = record.to_iteration
-        apart = max(at.values()) - min(at.values())
-        largest = max(largest, apart)
-    return Spread(area / (end_s - begin_s), largest) if end_s > begin_s else None
 
 
 def diverged(records: Sequence[SliceRecord]) -> int:

@@ -3,10 +3,12 @@
 ``best`` is the best score that any slice ever had (of equals the first). ``winner`` is the
 trial with the best last score, whose weights are kept and tested; ``test`` are its metrics on
 the test set. ``makespan_s`` is last end minus first start of the finished slices. ``bound_s``
-and ``ratio`` are C* (:func:`hrfs.reporting.figures.bound_s`) and makespan / C*. A worker's
-``utilisation`` is its busy share of the makespan, also if it came late or left early;
-``utilisation`` of the run is the share of all workers together. ``time_to_target_s`` counts
-from the first start. What could not be measured is null.
+and ``ratio`` are C* (:func:`hrfs.reporting.figures.bound_s`) and makespan / C*. ``over_gpus`` is
+the speed-up over the GPUs alone and its ceiling (:class:`hrfs.reporting.over_gpus.OverGpus`),
+null without a GPU or without another kind. A worker's ``utilisation`` is its busy share of
+the makespan, also if it came late or left early; ``utilisation`` of the run is the share of all
+workers together. ``time_to_target_s`` counts from the first start. What could not be measured
+is null.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from hrfs.reporting import figures
 from hrfs.reporting.cells import strict
 from hrfs.reporting.durable import WriteGuard
 from hrfs.reporting.history import History
+from hrfs.reporting.over_gpus import over_gpus
+from hrfs.reporting.spread import spread
 
 FORMAT = 1
 """Raised whenever a key of ``summary.json`` changes its meaning."""
@@ -145,10 +149,12 @@ def _times(history: History) -> dict[str, Any]:
     makespan_s = end_s - begin_s if records else None
     bound_s = figures.bound_s(records)
     busy_s = figures.busy_seconds(records)
+    gained = over_gpus(records, history.kind_of)
     return {
         "makespan_s": makespan_s,
         "bound_s": bound_s,
         "ratio": makespan_s / bound_s if makespan_s is not None and bound_s else None,
+        "over_gpus": asdict(gained) if gained else None,
         "utilisation": figures.utilisation(busy_s, makespan_s or 0.0, len(history.workers)),
         "worker_s": sum(busy_s.values()),
         "time_to_target_s": figures.time_to_target_s(records, plan.target_score, plan.mode),
@@ -157,7 +163,7 @@ def _times(history: History) -> dict[str, Any]:
 
 def _counts(history: History) -> dict[str, Any]:
     records, plan = history.records, history.plan
-    apart = figures.spread(records, plan.trials)
+    apart = spread(records, plan.trials)
     endings = Counter(t.status(plan.stop_iterations) for t in history.trials.values())
     return {
         "trials": {name: endings[name] for name in ("finished", "stopped", "error", "unfinished")},

@@ -21,7 +21,8 @@ from hrfs.reporting import (
     summarise,
     write_final,
 )
-from hrfs.reporting.figures import bound_s, migrations, spread, time_to_target_s
+from hrfs.reporting.figures import bound_s, migrations, time_to_target_s
+from hrfs.reporting.spread import spread
 
 
 def piece(
