@@ -70,7 +70,11 @@ def _labels(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, 
 def build_scheduler(config: Mapping[str, Any]) -> SchedulerChoice:
     """The rule that hands out slices."""
     scheduler = config["scheduler"]
-    return SchedulerChoice(policy=scheduler["policy"], request=scheduler["request"])
+    return SchedulerChoice(
+        policy=scheduler["policy"],
+        request=scheduler["request"],
+        max_staleness_iterations=scheduler["max_staleness"],
+    )
 
 
 def build_runner(config: Mapping[str, Any]) -> RunnerSpec:

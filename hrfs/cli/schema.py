@@ -19,6 +19,8 @@ class SchedulerConfig:
     policy: str = MISSING
     request: str = "auto"
     """Kind of worker that the trials of ``ray_pbt`` ask for."""
+    max_staleness: int | None = None
+    """Iterations that a trial of ``hrfs`` may be ahead of the least advanced one; null: any."""
 
 
 @dataclass

@@ -19,6 +19,8 @@ from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import RAY_PBT
 
 SCHEDULERS = (*POLICIES, RAY_PBT)
+HRFS = "hrfs"
+"""The one policy that bounds the staleness of trials on request."""
 REQUESTS = ("auto", "cpu", "gpu")
 CONSOLE_MODES = ("auto", "live", "plain", "quiet")
 CLUSTER_MODES = ("local", "emulated", "address")
@@ -36,7 +38,7 @@ def validate(config: Mapping[str, Any]) -> None:
     for group in ("model", "dataset"):
         check_targets(config[group], group, config["allowed_targets"])
     check_population(config["population"])
-    check_scheduler(config["scheduler"])
+    check_scheduler(config["scheduler"], config["population"]["interval_iterations"])
     check_cluster(config["cluster"])
     check_report(config["report"])
 
@@ -79,8 +81,8 @@ def check_population(population: Mapping[str, Any]) -> None:
         )
 
 
-def check_scheduler(scheduler: Mapping[str, Any]) -> None:
-    """Names of the policy and of what it asks for."""
+def check_scheduler(scheduler: Mapping[str, Any], interval_iterations: int) -> None:
+    """Names of the policy and of what it asks for, and how far trials may drift apart."""
     require_one_of("scheduler.policy", scheduler["policy"], SCHEDULERS)
     require_one_of("scheduler.request", scheduler["request"], REQUESTS)
     if scheduler["request"] != "auto" and scheduler["policy"] != RAY_PBT:
@@ -89,6 +91,15 @@ def check_scheduler(scheduler: Mapping[str, Any]) -> None:
             scheduler["request"],
             "is for scheduler=ray_pbt alone; the other rules use workers of every kind",
         )
+    staleness, key = scheduler["max_staleness"], "scheduler.max_staleness"
+    if staleness is None:
+        return
+    if scheduler["policy"] != HRFS:
+        rule = f"is for scheduler={HRFS} alone; the other rules know no such limit"
+        raise ConfigError(key, staleness, rule)
+    if staleness < interval_iterations:
+        rule = f"must be at least population.interval_iterations, which is {interval_iterations}"
+        raise ConfigError(key, staleness, rule, "null sets no limit")
 
 
 def check_cluster(cluster: Mapping[str, Any]) -> None:

@@ -53,7 +53,8 @@ class SliceDone:
 
     ``duration_s`` is how long the slice held its worker. ``score`` is None if nothing was
     measured and NaN if training diverged. ``checkpoint`` is a name that only the driver
-    understands.
+    understands. ``overhead_s`` are those seconds of the duration that were not training
+    (loading, evaluation, saving, moving); None where nobody measured them.
     """
 
     time_s: float
@@ -61,6 +62,7 @@ class SliceDone:
     duration_s: float
     score: float | None = None
     checkpoint: str | None = None
+    overhead_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hrfs.core.baselines import FastestOnlyPolicy, StaticPolicy
+from hrfs.core.baselines import FastestOnlyPolicy, GreedyPolicy, StaticPolicy
+from hrfs.core.fusion import FusionPolicy
 from hrfs.core.paper import PaperPolicy
 from hrfs.core.policy import Policy
 
 POLICIES: Mapping[str, Callable[[], Policy]] = {
-    "hrfs": PaperPolicy,  # what we recommend; at present the paper's rule
+    "hrfs": FusionPolicy,  # what we recommend
     "hrfs_paper": PaperPolicy,
     "static": StaticPolicy,
     "fastest_only": FastestOnlyPolicy,
+    "greedy": GreedyPolicy,
 }
 
 

@@ -7,10 +7,13 @@ what it has computed, but nothing that a replay of the events would not give aga
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from hrfs.core.backlog import Backlog
+from hrfs.core.estimator import SpeedEstimator
+from hrfs.core.roster import Roster
 from hrfs.core.state import Trial, WaitingList, Worker
 
 
@@ -18,14 +21,22 @@ from hrfs.core.state import Trial, WaitingList, Worker
 class Snapshot:
     """What a policy may look at. References into the core's state, not copies: read only."""
 
+    time_s: float
     stop_iterations: int
     interval_iterations: int
+    max_staleness_iterations: int | None
+    """No trial may be advanced further than this beyond the least advanced unfinished one."""
     leader: int
     waiting: WaitingList
+    pool_changes: int
+    """Changes whenever a worker joins, leaves or is measured first; see ``State``."""
     trials: Mapping[int, Trial]
     workers: Mapping[str, Worker]
     tca: Mapping[str, int]
     """The paper's time-cost measure of each measured worker, in slices."""
+    speeds: SpeedEstimator
+    roster: Roster
+    backlog: Backlog
     target_reached: bool
     recalled: bool
 
@@ -66,8 +77,20 @@ class Hold:
 Choice = Start | Retire | Hold
 
 
-class Policy(Protocol):
+class Policy(ABC):
     """A scheduling rule."""
 
+    @abstractmethod
     def choose(self, snapshot: Snapshot, worker: Worker) -> Choice:
         """What the free ``worker`` is to do. At least one trial waits."""
+
+    def order(self, snapshot: Snapshot, free: Sequence[str]) -> Sequence[str]:
+        """In which order the ``free`` workers are served; as they became free, if not stated."""
+        return free
+
+    def recall(self, snapshot: Snapshot, worker: Worker) -> str | None:
+        """Why a retired worker is to be served again, if it is; by default it never is.
+
+        Asked of the worker that is the fastest of the retired ones, whenever trials wait.
+        """
+        return None

@@ -16,14 +16,16 @@ Status = Literal["finished", "interrupted", "gave up"]
 class SchedulerChoice:
     """Which rule hands out slices.
 
-    ``policy`` is one of ``hrfs``, ``hrfs_paper``, ``static``, ``fastest_only`` (the scheduling
-    core) or ``ray_pbt`` (Ray Tune's own PopulationBasedTraining, the baseline). ``request`` is
+    ``policy`` is one of ``hrfs``, ``hrfs_paper``, ``static``, ``fastest_only``, ``greedy`` (the
+    scheduling core) or ``ray_pbt`` (Ray Tune's own PopulationBasedTraining). ``request`` is
     for ``ray_pbt`` alone: the kind of worker that every trial asks for, ``cpu``, ``gpu`` or
     ``auto`` (the kind that has most workers in all).
     """
 
     policy: str
     request: str = "auto"
+    max_staleness_iterations: int | None = None
+    """For ``hrfs`` alone: no trial is advanced further than this beyond the least advanced."""
 
 
 @dataclass(frozen=True, slots=True)

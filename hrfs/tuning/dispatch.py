@@ -146,3 +146,18 @@ def slice_record(
         metrics=metrics_of(result),
         hyperparameters=dict(start.hyperparameters),
     )
+
+
+def held_s(record: SliceRecord, result: Mapping[str, Any]) -> tuple[float, float | None]:
+    """Seconds that a slice cost its worker, and those of them that were not training.
+
+    A hand-over counts, since every slice pays for one. What a new process does once (it builds
+    the model, decodes the dataset) does not: of its first slice only the measured parts count.
+    The second is None where the trainable told no training seconds that can be.
+    """
+    duration_s = record.busy_s if result.get(FRESH_PROCESS) else record.duration_s
+    train_s = float(result.get("train_s", 0.0))
+    if not train_s > 0.0:
+        return duration_s, None
+    overhead_s = max(0.0, duration_s - train_s)
+    return duration_s, overhead_s if overhead_s < duration_s else None

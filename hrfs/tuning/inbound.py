@@ -18,7 +18,7 @@ from hrfs.core.events import (
 )
 from hrfs.core.state import RunningSlice, TrialPhase
 from hrfs.tuning.context import Context
-from hrfs.tuning.dispatch import Dispatched, score_of, slice_record
+from hrfs.tuning.dispatch import Dispatched, held_s, score_of, slice_record
 from hrfs.tuning.failures import read_failure
 from hrfs.tuning.privates import checkpoint_path
 
@@ -175,4 +175,5 @@ class Inbound:
         score = score_of(result, context.plan.metric)
         record = slice_record(done, result, reported_s, now_s, score)
         context.observers.on_slice(record)
-        self.note(SliceDone(now_s, record.slice, record.busy_s, score, saved))
+        duration_s, overhead_s = held_s(record, result)
+        self.note(SliceDone(now_s, record.slice, duration_s, score, saved, overhead_s))

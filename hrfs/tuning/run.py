@@ -50,7 +50,7 @@ def run_experiment(
         if scheduler.policy == RAY_PBT:
             run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)
         else:
-            run = SliceRun(plan, scheduler.policy, cluster, runner, watch, max_failures)
+            run = SliceRun(plan, scheduler, cluster, runner, watch, max_failures)
         try:
             run.fit(out_dir)
         finally:
@@ -89,7 +89,7 @@ class SliceRun:
     def __init__(
         self,
         plan: Plan,
-        policy: str,
+        scheduler: SchedulerChoice,
         cluster: ClusterSettings,
         runner: RunnerSpec,
         watch: RunObserver,
@@ -97,7 +97,14 @@ class SliceRun:
     ) -> None:
         self._plan = plan
         self._runner = runner
-        self._scheduler = HRFSScheduler(plan, policy, cluster, [watch], max_failures)
+        self._scheduler = HRFSScheduler(
+            plan,
+            scheduler.policy,
+            cluster,
+            [watch],
+            max_failures,
+            scheduler.max_staleness_iterations,
+        )
 
     def fit(self, out_dir: Path) -> None:
         """Train until every trial has ended, or the user interrupts."""

@@ -49,9 +49,12 @@ class HRFSScheduler(TrialScheduler):
         observers: told of every record, in order.
         max_failures: how many slices of one trial may end in an exception of its own before
             the trial is given up. Lost workers do not count.
+        max_staleness_iterations: how far a trial may be advanced beyond the least advanced one
+            (policy ``hrfs`` alone); None sets no limit.
 
     Raises:
-        ValueError: no such policy, or an interval that does not fit the stop.
+        ValueError: no such policy, an interval that does not fit the stop, or a limit of
+            staleness below the interval.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class HRFSScheduler(TrialScheduler):
         cluster: ClusterSettings | None = None,
         observers: Sequence[RunObserver] = (),
         max_failures: int = 3,
+        max_staleness_iterations: int | None = None,
     ) -> None:
         super().__init__()
         self._plan = plan
@@ -68,8 +72,13 @@ class HRFSScheduler(TrialScheduler):
         self._policy = policy
         self._cluster = cluster or ClusterSettings()
         self._max_failures = max_failures
+        self._max_staleness_iterations = max_staleness_iterations
         self._restoring = False
-        self._begin_driver(Memory(_core(plan, policy)), observers)
+        self._begin_driver(self._new_memory(), observers)
+
+    def _new_memory(self) -> Memory:
+        """What a run begins with."""
+        return Memory(_core(self._plan, self._policy, self._max_staleness_iterations))
 
     def _begin_driver(self, memory: Memory, observers: Sequence[RunObserver]) -> None:
         """Set up what belongs to this process and is not carried over a restore."""
@@ -240,15 +249,23 @@ class HRFSScheduler(TrialScheduler):
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles the scheduler when an experiment starts; observers hold open files."""
-        kept = ("_plan", "_metric", "_policy", "_cluster", "_max_failures", "_restoring")
+        kept = (
+            "_plan",
+            "_metric",
+            "_policy",
+            "_cluster",
+            "_max_failures",
+            "_max_staleness_iterations",
+            "_restoring",
+        )
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._begin_driver(Memory(_core(self._plan, self._policy)), ())
+        self._begin_driver(self._new_memory(), ())
 
 
-def _core(plan: Plan, policy: str) -> Scheduler:
+def _core(plan: Plan, policy: str, max_staleness_iterations: int | None) -> Scheduler:
     settings = Settings(
         stop_iterations=plan.stop_iterations,
         interval_iterations=plan.interval_iterations,
@@ -258,5 +275,6 @@ def _core(plan: Plan, policy: str) -> Scheduler:
         target_score=plan.target_score,
         stop_on_target=plan.stop_on_target,
         seed=plan.seed,
+        max_staleness_iterations=max_staleness_iterations,
     )
     return Scheduler(settings, make_policy(policy))

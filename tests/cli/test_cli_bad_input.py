@@ -52,6 +52,11 @@ CommandLine = Callable[..., tuple[int, str, str]]
          "population.search_space.lr=[uniform, 1, 0.1]: low must be below high"),
         (["+population.mutations.momentun=[choice,0.9]"],
          "population.mutations.momentun=[choice, 0.9]: mutates a hyperparameter that "),
+        (["scheduler.max_staleness=x"], "scheduler.max_staleness=x: must be a whole number"),
+        (["scheduler.max_staleness=10"], "scheduler.max_staleness=10: must be at least "
+                                         "population.interval_iterations, which is "),
+        (["scheduler=greedy", "scheduler.max_staleness=900"],
+         "scheduler.max_staleness=900: is for scheduler=hrfs alone; the other rules know no"),
         (["cluster=address"], "cluster.address=null: must be given; e.g. "
                               "cluster.address=10.0.0.1:6379"),
         (["model._target_=os.system"], "model._target_=os.system: must begin with one of"),

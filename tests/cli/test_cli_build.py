@@ -73,6 +73,13 @@ def test_scheduler_and_runner() -> None:
     assert type(runner.settings["model"]) is dict
 
 
+def test_the_limit_of_staleness_is_off_unless_given() -> None:
+    assert build_scheduler(composed()) == SchedulerChoice("hrfs", "auto", None)
+    limited = composed("scheduler=hrfs", "scheduler.max_staleness=100")
+    assert build_scheduler(limited) == SchedulerChoice("hrfs", max_staleness_iterations=100)
+    assert build_scheduler(composed("scheduler=static")).max_staleness_iterations is None
+
+
 def test_a_wrong_trainer_setting_is_found_before_the_cluster() -> None:
     with pytest.raises(ConfigError, match=r"trainer\.precision=8: must be one of"):
         build_runner(composed("trainer.precision='8'"))

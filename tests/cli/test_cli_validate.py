@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hrfs.cli.validate import CONSOLE_MODES, SCHEDULERS, validate
+from hrfs.cli.validate import CONSOLE_MODES, HRFS, SCHEDULERS, validate
+from hrfs.core.policies import POLICIES
 from hrfs.experiment.errors import ConfigError
 
 Config = dict[str, Any]
@@ -34,7 +35,7 @@ def config() -> Config:
             "quantile": 0.25,
             "resample_probability": 0.25,
         },
-        "scheduler": {"policy": "hrfs", "request": "auto"},
+        "scheduler": {"policy": "hrfs", "request": "auto", "max_staleness": None},
         "cluster": {
             "mode": "local",
             "address": None,
@@ -93,8 +94,11 @@ def test_a_good_one_passes(config: Config) -> None:
          "did you mean max?"),
         (_set("population.target_score", float("nan")), "population.target_score=nan: must be"),
         (_set("scheduler.policy", "hfrs"), "scheduler.policy=hfrs: must be one of hrfs, "
-         "hrfs_paper, static, fastest_only, ray_pbt; did you mean hrfs?"),
+         "hrfs_paper, static, fastest_only, greedy, ray_pbt; did you mean hrfs?"),
         (_set("scheduler.request", "gpu"), "scheduler.request=gpu: is for scheduler=ray_pbt alone"),
+        (_set("scheduler.max_staleness", 9), "scheduler.max_staleness=9: must be at least "
+         "population.interval_iterations, which is 10; null sets no limit"),
+        (_set("scheduler.max_staleness", 0), "scheduler.max_staleness=0: must be at least"),
         (_set("cluster.mode", "locl"), "cluster.mode=locl: must be one of local, emulated, "
          "address; did you mean local?"),
         (_set("cluster.mode", "address"), "cluster.address=null: must be given"),
@@ -136,6 +140,16 @@ def test_stop_on_target_needs_a_target(config: Config) -> None:
         validate(config)
 
 
+def test_staleness_is_bounded_by_the_one_rule_that_can(config: Config) -> None:
+    config["scheduler"]["max_staleness"] = 10
+    validate(config)
+    for policy in set(SCHEDULERS) - {"hrfs"}:
+        config["scheduler"]["policy"] = policy
+        message = r"^scheduler\.max_staleness=10: is for scheduler=hrfs alone; the other rules know"
+        with pytest.raises(ConfigError, match=message):
+            validate(config)
+
+
 def test_two_workers_of_one_name(config: Config) -> None:
     _emulate()(config)
     config["cluster"]["emulated"] *= 2
@@ -161,4 +175,6 @@ def test_names_are_those_that_the_layers_below_know() -> None:
     from hrfs.reporting.console import MODES
 
     assert CONSOLE_MODES == MODES
-    assert {"hrfs", "hrfs_paper", "static", "fastest_only", "ray_pbt"} == set(SCHEDULERS)
+    assert {*POLICIES, "ray_pbt"} == set(SCHEDULERS)
+    assert HRFS in POLICIES
+    assert {"hrfs", "hrfs_paper", "static", "fastest_only", "greedy"} == set(POLICIES)

@@ -294,7 +294,8 @@ class Core(RuleBasedStateMachine):
                 assert self.book.workers[decision.worker] == "free"
                 self.book.workers[decision.worker] = "retired"
             case d.RecallWorker():
-                assert not self.book.running, "recalled although something runs"
+                by_itself = self.policy == "hrfs"  # the others are only called back together
+                assert by_itself or not self.book.running, "recalled although something runs"
                 assert self.book.workers[decision.worker] == "retired"
                 self.book.free(decision.worker)
             case d.Wait():
@@ -376,7 +377,8 @@ class Core(RuleBasedStateMachine):
             assert again.handle(event) == decisions
 
     def drive_to_the_end(self) -> None:
-        least = max(1, self.settings.interval_iterations // 2)
+        # Near the end ``hrfs`` cuts slices down to single iterations.
+        least = 1 if self.policy == "hrfs" else max(1, self.settings.interval_iterations // 2)
         slices = sum(
             -((m.iteration - self.settings.stop_iterations) // least)
             for m in self.book.members.values()

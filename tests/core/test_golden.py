@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hrfs.core.fusion import FusionPolicy
 from hrfs.core.paper import PaperPolicy
 from hrfs.core.policies import POLICIES, make_policy
+from hrfs.core.policy import Policy
 from hrfs.experiment.records import SLICE_COLUMNS, SliceRecord
 from hrfs.simulator.driver import simulate
 from hrfs.simulator.spec import Workload
@@ -51,15 +53,15 @@ def test_every_row_is_reproduced_exactly(name: str) -> None:
     assert [_row(record) for record in records] == expected
 
 
-@pytest.mark.parametrize("name", ["hrfs", "hrfs_paper"])
-def test_the_rule_is_chosen_by_name(name: str) -> None:
-    assert POLICIES[name] is PaperPolicy
-    assert isinstance(make_policy(name), PaperPolicy)
+@pytest.mark.parametrize(("name", "rule"), [("hrfs", FusionPolicy), ("hrfs_paper", PaperPolicy)])
+def test_the_rule_is_chosen_by_name(name: str, rule: type[Policy]) -> None:
+    assert POLICIES[name] is rule
+    assert isinstance(make_policy(name), rule)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^policy='nosuch': must be one of hrfs, hrfs_paper, static, fastest_only$",
+        match=r"^policy='nosuch': must be one of hrfs, hrfs_paper, static, fastest_only, greedy$",
     ):
         make_policy("nosuch")

@@ -14,7 +14,7 @@ from hrfs.core import events as e
 from hrfs.core.invariants import InvariantError, check
 from hrfs.core.paper import PaperPolicy
 from hrfs.core.policies import POLICIES, make_policy
-from hrfs.core.policy import Choice, Hold, Snapshot, Start
+from hrfs.core.policy import Choice, Hold, Policy, Snapshot, Start
 from hrfs.core.scheduler import Scheduler, Settings
 from hrfs.core.search_space import Hyperparameter, Uniform
 from hrfs.core.state import TrialPhase, Worker, WorkerPhase
@@ -107,11 +107,11 @@ def test_a_worker_that_leaves_gives_its_trial_back() -> None:
 def test_a_worker_that_rejoins_keeps_its_measure_and_tells_its_kind() -> None:
     scheduler = _scheduler()
     scheduler.handle(e.SliceDone(1.0, 0, 1.0, 0.5, "a"))
-    measured = dict(scheduler.snapshot().tca)
+    measured = dict(scheduler.snapshot(0.0).tca)
     assert measured == {"w0": 1}
     scheduler.handle(e.WorkerLeft(2.0, "w0", "driver update"))
     scheduler.handle(e.WorkerJoined(3.0, "w0", "gpu:A100"))
-    assert dict(scheduler.snapshot().tca) == measured
+    assert dict(scheduler.snapshot(0.0).tca) == measured
     assert scheduler.state.workers["w0"].kind == "gpu:A100"
 
 
@@ -134,7 +134,7 @@ def test_a_slice_that_fails_is_begun_again_from_where_it_was() -> None:
 # Policies
 
 
-class _Scripted:
+class _Scripted(Policy):
     """Chooses what it is told to."""
 
     def __init__(self, choice: Choice) -> None:
@@ -187,11 +187,11 @@ def _wrong_states() -> dict[str, tuple[Any, str]]:
     def lose_trial(s: Scheduler) -> None:
         s.state.waiting.remove(1, 0)
 
-    def double_worker(s: Scheduler) -> None:
-        s.state.free.append("w0")
+    def busy_and_free(s: Scheduler) -> None:
+        s.state.free["w0"] = None
 
     def strange_worker(s: Scheduler) -> None:
-        s.state.free.append("stranger")
+        s.state.free["stranger"] = None
 
     def lose_slice(s: Scheduler) -> None:
         s.state.workers["w1"].slice = None
@@ -217,7 +217,7 @@ def _wrong_states() -> dict[str, tuple[Any, str]]:
 
     return {
         "lost trial": (lose_trial, r"\(waiting, running\) is \(0, 0\), not \(1, 0\)"),
-        "worker twice": (double_worker, r"listed 1 times as free"),
+        "busy and free": (busy_and_free, r"listed as free and is not"),
         "strange worker": (strange_worker, r"not all known"),
         "slice lost": (lose_slice, r"busy without a slice"),
         "miscounted": (miscount, r"iterations differ from the sum"),

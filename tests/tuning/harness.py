@@ -109,9 +109,10 @@ def run_counter(ray_cluster: Any, tmp_path: Path) -> Callable[..., Any]:
         policy: str = "hrfs_paper",
         num_to_keep: int | None = None,
         max_failures: int = 3,
+        max_staleness: int | None = None,
     ) -> tuple[Any, Watch, Any]:
         watch = watch or Watch()
-        scheduler = HRFSScheduler(plan, policy, cluster, [watch], max_failures)
+        scheduler = HRFSScheduler(plan, policy, cluster, [watch], max_failures, max_staleness)
         grid = fit_population(
             trainable,
             plan,

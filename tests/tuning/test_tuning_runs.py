@@ -146,6 +146,39 @@ def test_other_policies_finish(run_counter: RunCounter, policy: str) -> None:
         assert len(homes) == 6
 
 
+def test_trials_stay_within_the_staleness_that_is_allowed(run_counter: RunCounter) -> None:
+    """As the records have it, in the order in which slices ended."""
+    plan, limit = make_plan(stop_iterations=100), 15
+    scheduler, watch, _ = run_counter(
+        plan,
+        named("fast", "slow"),
+        policy="hrfs",
+        constants={"seconds": 0.001},
+        max_staleness=limit,
+    )
+    assert scheduler.core.settings.max_staleness_iterations == limit
+    done = dict.fromkeys(range(plan.trials), 0)
+    for record in watch.slices:
+        done[record.trial] = record.to_iteration
+        unfinished = [iteration for iteration in done.values() if iteration < 100]
+        assert max(done.values()) - min(unfinished, default=100) <= limit
+    assert done == dict.fromkeys(range(plan.trials), 100)
+
+
+def test_a_process_start_counts_neither_as_slowness_nor_as_overhead(
+    run_counter: RunCounter,
+) -> None:
+    constants = {"seconds": 0.01, "build_s": 1.0}
+    scheduler, watch, _ = run_counter(
+        make_plan(trials=3), named("middle"), policy="hrfs", constants=constants
+    )
+    slices = sorted(watch.slices, key=lambda record: record.slice)
+    assert slices[0].wait_s > 1.0, "the planted second is a part of the first slice"
+    estimate = scheduler.core.snapshot(scheduler.now_s).speeds.estimate("middle/cpu:0")
+    assert 0.009 < estimate.seconds_per_iteration < 0.02
+    assert estimate.overhead_s < 0.3
+
+
 def test_target_stops_the_run_early(run_counter: RunCounter) -> None:
     plan = make_plan(target_score=5.0, stop_on_target=True, stop_iterations=1000)
     scheduler, watch, _ = run_counter(plan, named("fast", "middle"))

@@ -23,11 +23,17 @@ class Counter(SliceTrainable):
     """Counts iterations and adds up its learning rate; its state tells its whole history.
 
     ``config["seconds"]`` is the time of an iteration, ``config["fault"]`` a mapping of what is
-    to go wrong, each fault once per marker file in ``config["markers"]``.
+    to go wrong, each fault once per marker file in ``config["markers"]``. A process takes
+    ``config["build_s"]`` seconds to build what it needs, at its first trial.
     """
+
+    built = False
 
     def begin(self, trial: int) -> None:
         """Fresh."""
+        if not self.built:
+            time.sleep(self.config.get("build_s", 0.0))
+            self.built = True
         self.history: list[list[Any]] = []
         self.value = 0.0
 
@@ -120,3 +126,16 @@ def final_adder(
     value = float(state.read_text())
     write_atomically(export_to, repr(value))
     return {"test/score": value}
+
+
+class Throttled(Counter):
+    """Takes ``config["seconds_on"][worker]`` for an iteration there, and evaluates."""
+
+    def train_slice(self, request: SliceRequest) -> Mapping[str, Any]:
+        """As on any worker, but at the worker's own pace."""
+        begin_s = time.perf_counter()
+        time.sleep(request.iterations * self.config["seconds_on"][request.worker.name])
+        train_s = time.perf_counter() - begin_s
+        time.sleep(self.config["evaluate_s"])
+        evaluate_s = time.perf_counter() - begin_s - train_s
+        return {**super().train_slice(request), "train_s": train_s, "evaluate_s": evaluate_s}
