@@ -68,7 +68,7 @@ def _works_from(unpacked: Path, elsewhere: Path) -> None:
     )
     printed = _run(sys.executable, "-c", code, "--help", cwd=elsewhere)
     assert printed.startswith(str(unpacked))
-    assert "scheduler     fastest_only, hrfs, hrfs_paper" in printed
+    assert "scheduler     fastest_only, greedy, hrfs, hrfs_paper" in printed
     composed = _run(sys.executable, "-c", code, "--cfg", "job", cwd=elsewhere).partition("\n")[2]
     assert yaml.safe_load(composed)["dataset"]["name"] == "digits"
 
@@ -152,6 +152,7 @@ def test_every_imported_distribution_is_required() -> None:
         "yaml": "pyyaml",
         "sklearn": "scikit-learn",
         "pytorch_lightning": "pytorch-lightning",
+        "annotated_types": "annotated-types",
         "lightning_fabric": "pytorch-lightning",
         "tensorboardX": "tensorboardx",
     }

@@ -1,0 +1,58 @@
+"""Policies by name, for the simulator: those of the core, and Ray's own by imitation."""
+
+from __future__ import annotations
+
+from hrfs.core.baselines import RayPbtPolicy
+from hrfs.core.policies import POLICIES, make_policy
+from hrfs.core.policy import Policy
+from hrfs.experiment.errors import ConfigError
+from hrfs.simulator.spec import Workload
+
+RAY_PBT = "ray_pbt"
+HRFS = "hrfs"
+NAMES = (*POLICIES, RAY_PBT)
+
+
+AUTO = "auto"
+"""The request for whichever kind most workers are of, as on a cluster."""
+
+
+def check_staleness(name: str, workload: Workload, iterations: int | None) -> None:
+    """Make sure that the policy can keep trials within so many iterations; None is no limit.
+
+    Raises:
+        ConfigError: another policy than ``hrfs``, or fewer iterations than the interval.
+    """
+    key = "scheduler.max_staleness"
+    if iterations is None:
+        return
+    if name != HRFS:
+        rule = f"is for scheduler={HRFS} alone; the other rules know no such limit"
+        raise ConfigError(key, iterations, rule, "leave it out")
+    if iterations < workload.interval:
+        rule = f"must be at least the workload's interval, which is {workload.interval}"
+        raise ConfigError(key, iterations, rule)
+
+
+def policy_for(name: str, workload: Workload, request: str = AUTO) -> Policy:
+    """A fresh policy for one run of ``workload``.
+
+    ``request`` is the kind of worker that the trials of ``ray_pbt`` ask for, up to its first
+    colon; the others take none.
+
+    Raises:
+        ConfigError: a request that no worker answers, or that nobody makes.
+        ValueError: there is no policy of that name.
+    """
+    if name != RAY_PBT:
+        if request != AUTO:
+            rule = f"is for scheduler={RAY_PBT} alone; the other rules use workers of every kind"
+            raise ConfigError("scheduler.request", request, rule, "leave it out")
+        return make_policy(name)
+    kinds = [worker.kind.partition(":")[0] for worker in workload.workers]
+    if request == AUTO:
+        return RayPbtPolicy.for_kinds(kinds)
+    if request not in kinds:
+        rule = f"must be {AUTO} or one of {', '.join(dict.fromkeys(filter(None, kinds)))}"
+        raise ConfigError("scheduler.request", request, rule)
+    return RayPbtPolicy(request)
