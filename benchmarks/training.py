@@ -30,7 +30,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -232,15 +232,12 @@ def main() -> None:
     told = conditions("torch", "pytorch-lightning")
     cpus = options.cpus or (1 if on_gpu else os.cpu_count() or 1)
     worker = WorkerInfo(f"here/{options.device}/0", options.device, "here", cpus, float(on_gpu))
-    table = Table(title=f"slices of {options.iterations} steps, batch {options.batch}; parts in ms")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
+    title = f"slices of {options.iterations} steps, batch {options.batch}; parts in ms"
+    table = Table(*(Column(header, justify="right") for header in COLUMNS), title=title)
     layouts = [True, False] if options.contiguous else [True]
     augments = [False, True] if options.augment else [False]
-    for network, precision, layout, augment in itertools.product(
-        options.networks, options.precisions, layouts, augments
-    ):
-        case = Case(network, options.stem, precision, layout, augment)
+    rows = (options.networks, [options.stem], options.precisions, layouts, augments)
+    for case in itertools.starmap(Case, itertools.product(*rows)):
         cells = measure(case, options, worker)
         print(*cells, file=sys.stderr)  # a row may take a minute
         table.add_row(*cells)

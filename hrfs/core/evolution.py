@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
 
 from hrfs.core.decisions import Exploit
-from hrfs.core.pbt import Mode, PbtSettings, explore, merit
-from hrfs.core.search_space import SearchSpace
+from hrfs.core.pbt import explore, merit
+from hrfs.core.settings import Settings
 from hrfs.core.standings import Standings
 from hrfs.core.state import Trial
 
@@ -19,27 +18,10 @@ _TRIES = 32
 """Donors that are tried, one after the other; nearly always the first one will do."""
 
 
-class EvolutionSettings(Protocol):
-    """The part of the scheduler's settings that evolution reads."""
-
-    @property
-    def interval_iterations(self) -> int: ...
-    @property
-    def stop_iterations(self) -> int: ...
-    @property
-    def search_space(self) -> SearchSpace: ...
-    @property
-    def pbt(self) -> PbtSettings: ...
-    @property
-    def mode(self) -> Mode: ...
-    @property
-    def seed(self) -> int: ...
-
-
 class Evolution:
     """Keeps the standings of a population, and has the worst take over from the best."""
 
-    def __init__(self, settings: EvolutionSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._standings = Standings()
 

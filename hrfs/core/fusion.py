@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 
 from hrfs.core.estimator import Estimate
-from hrfs.core.fusion_view import FusionSettings, Outlook, View, probe_iterations, room
+from hrfs.core.fusion_settings import FusionSettings
+from hrfs.core.fusion_view import Outlook, View, probe_iterations, room
 from hrfs.core.policy import Choice, Hold, Policy, Retire, Snapshot, Start
 from hrfs.core.state import Worker
 from hrfs.core.waiting import WaitingTrial
@@ -66,10 +67,12 @@ class FusionPolicy(Policy):
         """A first slice, as short as gives a usable estimate.
 
         Trials for the workers that matter are kept back: as many as equally fast workers
-        would have the same sums of speeds and of squared speeds.
+        would have the same sums of speeds and of squared speeds. Where trials are scarce, one
+        worker of a kind speaks for the others; else they need not wait for it.
         """
         waiting, roster = snapshot.waiting, snapshot.roster
-        if worker.kind and roster.is_probed(worker.kind):
+        scarce = len(snapshot.workers) > len(snapshot.backlog)
+        if scarce and worker.kind and roster.is_probed(worker.kind):
             return Hold(f"another worker of its kind, {worker.kind}, is being measured")
         place = waiting.first
         if len(roster):

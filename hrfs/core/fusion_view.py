@@ -6,49 +6,11 @@ import math
 from dataclasses import dataclass
 
 from hrfs.core.estimator import Estimate
+from hrfs.core.fusion_settings import FusionSettings
 from hrfs.core.policy import Snapshot
 from hrfs.core.roster import Faster
 from hrfs.core.state import Worker
 from hrfs.core.waiting import WaitingTrial
-
-
-@dataclass(frozen=True, slots=True)
-class FusionSettings:
-    """One set of defaults for every cluster; see ``docs/policy.md`` for how they were chosen."""
-
-    lag_intervals: float = 1.0
-    """How far a trial may fall behind the others while a slower worker holds it, in K."""
-    lag_share: float = 0.15
-    """The same as a share of the iterations that are left on average: it shrinks to the end."""
-    stay_intervals: float = 0.8
-    """A worker keeps its trial while that is no further ahead of the most lagging one, in K."""
-    horizon_share: float = 0.1
-    """Longest slice, as a share of the time that is left."""
-    faster_by: float = 1.25
-    """A worker counts as faster than another if it is by this factor."""
-    late_share: float = 0.3
-    """A slice may take so much longer than until a faster worker should come for its trial."""
-    late_iterations: float = 0.4
-    """And so many iterations more."""
-    patience_lags: float = 3.0
-    """But not if its trial already lags so many times as far as it may."""
-    swap_lags: float = 2.5
-    """A trial so many times as far ahead as another may lag is given up for one that lags."""
-    swap_patience_iterations: float = 0.5
-    """Waiting for that one instead of training on, at most."""
-    overheads: float = 10.0
-    """A slice need not be cut to less than so many times the overhead that it costs."""
-    slack: float = 1.02
-    """The end may be put off by this factor for a slice's sake."""
-    probe_share: float = 0.02
-    """First slice on a worker of unknown speed, as a share of K."""
-    unmeasured_iterations: int = 3
-    """Longest slice on any worker while others wait to be measured."""
-    probing_share: float = 0.5
-    """Share of the trials that may be held to measure workers, whoever else needs them."""
-    second_probe_share: float = 0.01
-    """A worker is measured twice before it is sent away, if that takes so little of the time
-    that is left: the first iterations on a machine are often slower than all later ones."""
 
 
 @dataclass(slots=True)
@@ -129,18 +91,28 @@ class View:
     def iterations(self, rank: int) -> int:
         """Longest slice of the waiting trial with ``rank`` others before it; 0 if none is due.
 
-        It ends at the next multiple of the interval at the latest.
+        It ends at the next multiple of the interval at the latest, and also if what would be
+        left until there is worth less than the overhead of one more slice.
         """
         place = self.snapshot.waiting[rank]
         factor = self.snapshot.speeds.trial_factor(place.trial)
         one_s = self.estimate.seconds_per_iteration * factor
-        seconds = min(self.hold_s(place, rank), self.end_s(place, factor), self.share_s(one_s))
+        extra_s = self.extra_s(place)
+        seconds = min(self.hold_s(place, rank), self.end_s(place, factor), self.share_s(one_s, extra_s))
         seconds = max(seconds, self.rest_s(place, rank, factor))
         most = room(self.snapshot, place)
         if self.estimate.slices == 0:  # its kind tells who it is, but not reliably how fast
             most = min(most, probe_iterations(self.snapshot, self.settings))
+        if seconds == math.inf:
+            return most
         # The tiny part mends a product that rounding put just below a whole number.
-        return most if seconds == math.inf else min(most, int(seconds / one_s + 1e-9))
+        fits = max(0, int((seconds - extra_s) / one_s + 1e-9))
+        return most if fits and (most - fits) * one_s <= extra_s else min(most, fits)
+
+    def extra_s(self, place: WaitingTrial) -> float:
+        """Seconds of a slice of the trial here that are not training."""
+        elsewhere = place.home is not None and place.home != self.worker.name
+        return self.estimate.overhead_s + elsewhere * self.estimate.migration_s
 
     def hold_s(self, place: WaitingTrial, rank: int) -> float:
         """Seconds until a faster worker misses the trial.
@@ -198,7 +170,7 @@ class View:
         if rank >= len(self.next_s):
             return 0.0
         left = (self.snapshot.stop_iterations - place.iteration) * factor
-        here_s = left * self.estimate.seconds_per_iteration
+        here_s = left * self.estimate.seconds_per_iteration + self.extra_s(place)
         there_s = self.next_s[rank] + left / self.outlook.top_speed
         return here_s if here_s <= there_s * (1 + 1e-9) else 0.0
 
@@ -215,7 +187,7 @@ class View:
         )
         return None if end_s is None else max(0.0, end_s - self.snapshot.time_s)
 
-    def share_s(self, one_s: float) -> float:
+    def share_s(self, one_s: float, extra_s: float) -> float:
         """Longest slice in seconds: a share of the time left, so that the ends fall together.
 
         Very short while workers wait to be measured: one of them may be far faster.
@@ -224,10 +196,10 @@ class View:
         least_s = settings.overheads * (self.estimate.overhead_s + self.estimate.migration_s)
         roster = self.snapshot.roster
         if roster.unmeasured and self.speed <= roster.guessed_speed:
-            return max(least_s, settings.unmeasured_iterations * one_s)
+            return max(least_s, settings.unmeasured_iterations * one_s + extra_s)
         if self.outlook.trials == 1:
             return math.inf
-        return max(settings.horizon_share * self.outlook.horizon_s, least_s, one_s)
+        return max(settings.horizon_share * self.outlook.horizon_s, least_s, one_s + extra_s)
 
 
 def probe_iterations(snapshot: Snapshot, settings: FusionSettings) -> int:

@@ -104,3 +104,13 @@ class State:
     """Whether all workers had retired while trials waited, and were called back."""
     stopped: bool = False
     """Whether the run ends early because its target was reached."""
+
+    def set_free(self, worker: Worker) -> None:
+        """The worker does nothing now and may be given work; it is behind all free ones."""
+        worker.phase, worker.slice, worker.waiting_told = WorkerPhase.FREE, None, False
+        self.free[worker.name] = None
+
+    def comes_from_elsewhere(self, trial: Trial, worker: str) -> bool:
+        """Whether the weights that the trial goes on from were last on another worker."""
+        source = trial if trial.parent is None else self.trials[trial.parent]
+        return source.last_worker is not None and source.last_worker != worker

@@ -42,6 +42,7 @@ def summary_lines(summary: Mapping[str, Any], out_dir: Path) -> dict[str, str]:
         "best seen": _best(summary) if summary["best"] else "",
         "time": _time(summary),
         "over GPUs": over_gpus_line(summary["over_gpus"]) if summary["over_gpus"] else "",
+        "estimates": _estimates(summary["estimates"]),
         "work": _work(summary),
         "workers": _workers(summary),
     }
@@ -64,6 +65,15 @@ def _winner(summary: Mapping[str, Any]) -> str:
     if summary["test"] is None:
         return f"{text}, not tested: {summary['test_reason']}"
     return ", ".join([text, *(f"{name} {number(v)}" for name, v in summary["test"].items())])
+
+
+def _estimates(told: Mapping[str, Any]) -> str:
+    if not told["slices"]:
+        return ""
+    return (
+        f"{told['inside_80_percent_interval']:.0%} of {told['slices']} slices took as long as "
+        f"predicted within the 80 % interval; median error {told['median_error']:.0%}"
+    )
 
 
 def _best(summary: Mapping[str, Any]) -> str:

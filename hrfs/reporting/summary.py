@@ -7,22 +7,24 @@ and ``ratio`` are C* (:func:`hrfs.reporting.figures.bound_s`) and makespan / C*.
 the speed-up over the GPUs alone and its ceiling (:class:`hrfs.reporting.over_gpus.OverGpus`),
 null without a GPU or without another kind. A worker's ``utilisation`` is its busy share of
 the makespan, also if it came late or left early; ``utilisation`` of the run is the share of all
-workers together. ``time_to_target_s`` counts from the first start. What could not be measured
-is null.
+workers together. ``time_to_target_s`` counts from the first start. ``estimates`` says of how many
+slices the seconds lay in the 80 % interval predicted from the slices before, and the median of
+``|log(actual / predicted)|``. What could not be measured is null.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hrfs.experiment.calibration import calibration
 from hrfs.experiment.files import write_atomically
 from hrfs.experiment.launch import Outcome
-from hrfs.experiment.records import WorkerInfo
+from hrfs.experiment.records import SliceRecord, WorkerInfo
 from hrfs.reporting import figures
 from hrfs.reporting.cells import strict
 from hrfs.reporting.durable import WriteGuard
@@ -158,6 +160,17 @@ def _times(history: History) -> dict[str, Any]:
         "utilisation": figures.utilisation(busy_s, makespan_s or 0.0, len(history.workers)),
         "worker_s": sum(busy_s.values()),
         "time_to_target_s": figures.time_to_target_s(records, plan.target_score, plan.mode),
+        "estimates": _estimates(records),
+    }
+
+
+def _estimates(records: Sequence[SliceRecord]) -> dict[str, Any]:
+    """How far the scheduler's predictions of slice times could be trusted."""
+    known = calibration(records)
+    return {
+        "slices": known.slices,
+        "inside_80_percent_interval": known.share,
+        "median_error": known.median_error,
     }
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from hrfs.core.fusion_view import FusionSettings
+from hrfs.core.fusion_settings import FusionSettings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
 
