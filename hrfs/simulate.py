@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +80,7 @@ def run(request: Request) -> None:
     policy = policy_for(request.scheduler, workload, request.scheduler_request)
     staleness = request.max_staleness_iterations
     check_staleness(request.scheduler, workload, staleness)
-    with _without_collection():
-        simulation = play(workload, policy, max_staleness_iterations=staleness)
+    simulation = play(workload, policy, max_staleness_iterations=staleness)
     if request.out is not None:
         _write(request.out, simulation.records)
     _print(request, workload, simulation)
@@ -102,21 +99,6 @@ def run_again(request: ReplayRequest) -> None:
     if request.out is not None:
         _write(request.out, records)
     _show(request.format, compared, comparison)
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Spare Python's cyclic collector, which finds nothing in a run that keeps what it makes.
-
-    With many slices it would walk all records again and again.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _write(out: Path, records: Sequence[SliceRecord]) -> None:

@@ -12,6 +12,9 @@ from hrfs.core.roster import Faster
 from hrfs.core.state import Worker
 from hrfs.core.waiting import WaitingTrial
 
+_ENDS = 8
+"""Ends of faster workers' slices that are looked at; later ones count as the last of them."""
+
 
 @dataclass(slots=True)
 class Outlook:
@@ -62,8 +65,14 @@ class View:
     """Iterations per second over whole intervals, overhead included."""
     faster: Faster
     """The workers that are faster by more than a little."""
-    next_s: tuple[float, ...]
+    next_s: list[float]
     """Seconds until faster workers should be free, the earliest first."""
+    others: int
+    """Trials that the faster workers can get at, without one that this worker takes."""
+    velocity: float
+    """Iterations per second at which they advance each of those."""
+    measuring: bool
+    """Whether a worker that may be faster than this one waits to be measured."""
 
     @classmethod
     def of(
@@ -76,16 +85,22 @@ class View:
         faster = roster.faster_than(speed * settings.faster_by)
         ends: list[float] = []
         if faster.workers:
-            ends = roster.next_ends_s(speed * settings.faster_by, len(snapshot.waiting))
+            count = min(len(snapshot.waiting), _ENDS)
+            ends = roster.next_ends_s(speed * settings.faster_by, count)
+        outlook = Outlook.of(snapshot, settings)
+        others = outlook.trials - faster.out_of_reach - 1
         return cls(
             snapshot=snapshot,
             settings=settings,
-            outlook=Outlook.of(snapshot, settings),
+            outlook=outlook,
             worker=worker,
             estimate=estimate,
             speed=speed,
             faster=faster,
-            next_s=tuple(max(0.0, end_s - snapshot.time_s) for end_s in ends),
+            next_s=[max(0.0, end_s - snapshot.time_s) for end_s in ends],
+            others=others,
+            velocity=_velocity(faster, others, outlook.top_speed),
+            measuring=roster.unmeasured > 0 and speed <= roster.guessed_speed,
         )
 
     def iterations(self, rank: int) -> int:
@@ -98,8 +113,8 @@ class View:
         factor = self.snapshot.speeds.trial_factor(place.trial)
         one_s = self.estimate.seconds_per_iteration * factor
         extra_s = self.extra_s(place)
-        seconds = min(self.hold_s(place, rank), self.end_s(place, factor), self.share_s(one_s, extra_s))
-        seconds = max(seconds, self.rest_s(place, rank, factor))
+        bounds = self.hold_s(place, rank), self.end_s(place, factor), self.share_s(one_s, extra_s)
+        seconds = max(min(bounds), self.rest_s(place, rank, factor))
         most = room(self.snapshot, place)
         if self.estimate.slices == 0:  # its kind tells who it is, but not reliably how fast
             most = min(most, probe_iterations(self.snapshot, self.settings))
@@ -124,15 +139,15 @@ class View:
         of their slices have ended.
         """
         faster, outlook, settings = self.faster, self.outlook, self.settings
-        others = outlook.trials - faster.out_of_reach - 1
-        velocity = self._velocity(others)
-        if velocity <= self.speed:
+        if self.velocity <= self.speed:
             return math.inf
         roster, backlog = self.snapshot.roster, self.snapshot.backlog
         done = backlog.iterations + roster.progress_iterations
-        level = (done - faster.level_out_of_reach_iterations - place.iteration) / max(others, 1)
+        level = (done - faster.level_out_of_reach_iterations - place.iteration) / max(
+            self.others, 1
+        )
         lag = level - place.iteration
-        behind_s = (outlook.lag_iterations - lag) / (velocity - self.speed)
+        behind_s = (outlook.lag_iterations - lag) / (self.velocity - self.speed)
         busy_s = rank * self.snapshot.interval_iterations / faster.speed
         if not self.next_s:
             return max(behind_s, busy_s)
@@ -141,15 +156,6 @@ class View:
             one_s = self.estimate.seconds_per_iteration
             back_s = back_s * (1 + settings.late_share) + settings.late_iterations * one_s
         return max(behind_s, busy_s, back_s)
-
-    def _velocity(self, others: int) -> float:
-        """Iterations per second at which the faster workers advance each trial in their reach."""
-        faster = self.faster
-        if not faster.workers:
-            return 0.0
-        if others < faster.workers:
-            return self.outlook.top_speed
-        return min(self.outlook.top_speed, faster.speed / others)
 
     def end_s(self, place: WaitingTrial, factor: float) -> float:
         """Seconds for which the worker may hold the trial so that the fastest worker, left with
@@ -194,12 +200,20 @@ class View:
         """
         settings = self.settings
         least_s = settings.overheads * (self.estimate.overhead_s + self.estimate.migration_s)
-        roster = self.snapshot.roster
-        if roster.unmeasured and self.speed <= roster.guessed_speed:
+        if self.measuring:
             return max(least_s, settings.unmeasured_iterations * one_s + extra_s)
         if self.outlook.trials == 1:
             return math.inf
         return max(settings.horizon_share * self.outlook.horizon_s, least_s, one_s + extra_s)
+
+
+def _velocity(faster: Faster, trials: int, top_speed: float) -> float:
+    """Iterations per second at which ``faster`` workers advance each of ``trials`` trials."""
+    if not faster.workers:
+        return 0.0
+    if trials < faster.workers:
+        return top_speed
+    return min(top_speed, faster.speed / trials)
 
 
 def probe_iterations(snapshot: Snapshot, settings: FusionSettings) -> int:

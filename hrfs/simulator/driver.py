@@ -24,6 +24,7 @@ from hrfs.core.scheduler import Scheduler, Settings
 from hrfs.core.state import WorkerPhase
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.records import SliceRecord
+from hrfs.simulator.collector import without_collection
 from hrfs.simulator.durations import Durations
 from hrfs.simulator.history import History, UnderWay
 from hrfs.simulator.learning import Learning
@@ -57,7 +58,8 @@ def play(
     """
     learning = Learning(workload.curve, workload.trials, workload.seed) if workload.curve else None
     settings = _settings(workload, learning, max_staleness_iterations)
-    return _Clock(workload, learning, Scheduler(settings, policy), after_event).run()
+    with without_collection():
+        return _Clock(workload, learning, Scheduler(settings, policy), after_event).run()
 
 
 class _Kind(IntEnum):
