@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from hrfs.cli.names import require_one_of
 from hrfs.cli.simulate_arguments import ReplayRequest
 from hrfs.cli.simulate_run_folder import PastRun, read_run
+from hrfs.experiment.launch import HRFS, RAY_PBT
 from hrfs.experiment.records import SliceRecord
 from hrfs.reporting import figures
 from hrfs.simulator.driver import play
-from hrfs.simulator.policies import AUTO, HRFS, NAMES, RAY_PBT, check_staleness, policy_for
+from hrfs.simulator.policies import AUTO, NAMES, check_staleness, policy_for
 from hrfs.simulator.replay import dealt_anew, workload_from_run
 from hrfs.simulator.spec import SimulatedWorker
 from hrfs.simulator.what_if import Scenario, changed

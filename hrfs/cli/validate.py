@@ -16,11 +16,9 @@ from hrfs.cli.schema import HrfsConfig
 from hrfs.cli.targets import check_targets
 from hrfs.core.policies import POLICIES
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.launch import RAY_PBT
+from hrfs.experiment.launch import RAY_PBT, check_max_staleness
 
 SCHEDULERS = (*POLICIES, RAY_PBT)
-HRFS = "hrfs"
-"""The one policy that bounds the staleness of trials on request."""
 REQUESTS = ("auto", "cpu", "gpu")
 CONSOLE_MODES = ("auto", "live", "plain", "quiet")
 CLUSTER_MODES = ("local", "emulated", "address")
@@ -91,15 +89,13 @@ def check_scheduler(scheduler: Mapping[str, Any], interval_iterations: int) -> N
             scheduler["request"],
             "is for scheduler=ray_pbt alone; the other rules use workers of every kind",
         )
-    staleness, key = scheduler["max_staleness"], "scheduler.max_staleness"
-    if staleness is None:
-        return
-    if scheduler["policy"] != HRFS:
-        rule = f"is for scheduler={HRFS} alone; the other rules know no such limit"
-        raise ConfigError(key, staleness, rule)
-    if staleness < interval_iterations:
-        rule = f"must be at least population.interval_iterations, which is {interval_iterations}"
-        raise ConfigError(key, staleness, rule, "null sets no limit")
+    check_max_staleness(
+        scheduler["policy"],
+        scheduler["max_staleness"],
+        interval_iterations,
+        "population.interval_iterations",
+        if_too_few="null sets no limit",
+    )
 
 
 def check_cluster(cluster: Mapping[str, Any]) -> None:

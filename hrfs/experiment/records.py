@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hrfs.core.decisions import Exploit
+
 SLICE_COLUMNS = (
     "slice",
     "trial",
@@ -96,6 +98,20 @@ class ExploitRecord:
     after: Mapping[str, Any]
     operations: Mapping[str, str]
     """How each mutated value came about, e.g. ``{"lr": "x1.2", "momentum": "resampled"}``."""
+
+    @classmethod
+    def of(cls, exploit: Exploit, time_s: float) -> ExploitRecord:
+        """The record of what the scheduling core decided."""
+        return cls(
+            time_s=time_s,
+            trial=exploit.trial,
+            donor=exploit.donor,
+            iteration=exploit.iteration,
+            donor_iteration=exploit.donor_iteration,
+            before=exploit.before,
+            after=exploit.after,
+            operations=exploit.operations,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,18 +47,7 @@ class History:
 
     def exploit(self, exploit: Exploit, time_s: float) -> None:
         """A trial took over another."""
-        self._exploits.append(
-            ExploitRecord(
-                time_s=time_s,
-                trial=exploit.trial,
-                donor=exploit.donor,
-                iteration=exploit.iteration,
-                donor_iteration=exploit.donor_iteration,
-                before=exploit.before,
-                after=exploit.after,
-                operations=exploit.operations,
-            )
-        )
+        self._exploits.append(ExploitRecord.of(exploit, time_s))
 
     def close(self, end_s: float, retired: tuple[str, ...]) -> Simulation:
         """All of it, as records."""

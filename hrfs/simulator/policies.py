@@ -6,13 +6,10 @@ from hrfs.core.baselines import RayPbtPolicy
 from hrfs.core.policies import POLICIES, make_policy
 from hrfs.core.policy import Policy
 from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.launch import RAY_PBT, check_max_staleness
 from hrfs.simulator.spec import Workload
 
-RAY_PBT = "ray_pbt"
-HRFS = "hrfs"
 NAMES = (*POLICIES, RAY_PBT)
-
-
 AUTO = "auto"
 """The request for whichever kind most workers are of, as on a cluster."""
 
@@ -23,15 +20,8 @@ def check_staleness(name: str, workload: Workload, iterations: int | None) -> No
     Raises:
         ConfigError: another policy than ``hrfs``, or fewer iterations than the interval.
     """
-    key = "scheduler.max_staleness"
-    if iterations is None:
-        return
-    if name != HRFS:
-        rule = f"is for scheduler={HRFS} alone; the other rules know no such limit"
-        raise ConfigError(key, iterations, rule, "leave it out")
-    if iterations < workload.interval:
-        rule = f"must be at least the workload's interval, which is {workload.interval}"
-        raise ConfigError(key, iterations, rule)
+    interval, named = workload.interval, "the workload's interval"
+    check_max_staleness(name, iterations, interval, named, if_other_policy="leave it out")
 
 
 def policy_for(name: str, workload: Workload, request: str = AUTO) -> Policy:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from hrfs.cli.validate import CONSOLE_MODES, HRFS, SCHEDULERS, validate
+from hrfs.cli.validate import CONSOLE_MODES, SCHEDULERS, validate
 from hrfs.core.policies import POLICIES
 from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.launch import HRFS
 
 Config = dict[str, Any]
 
