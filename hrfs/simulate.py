@@ -16,6 +16,7 @@ from hrfs.experiment.records import SliceRecord
 from hrfs.simulator.driver import play
 from hrfs.simulator.policies import NAMES, check_staleness, policy_for
 from hrfs.simulator.result import Simulation
+from hrfs.simulator.rules import check
 from hrfs.simulator.spec import Workload
 from hrfs.simulator.what_if import FORMS
 
@@ -32,6 +33,7 @@ usage: python -m hrfs.simulate workload=SPEC.json [key=value ...]
   out=slices.csv          where the slices go; without it nothing is written
   format=table|json       how the figures are printed; default table
   seed=0                  in place of the spec's seed
+  seeds=0,1,2             one population for each, all on the same workers
 
   workload=from_run:FOLDER  a real run again, at the speeds that it showed
   what_if=CHANGE,...        and on a changed cluster, as often as you like; changes are
@@ -74,9 +76,7 @@ def run(request: Request) -> None:
     Raises:
         ConfigError: anything that the user can mend.
     """
-    workload = Workload.read(request.workload)
-    if request.seed is not None:
-        workload = dataclasses.replace(workload, seed=request.seed)
+    workload = _workload(request)
     policy = policy_for(request.scheduler, workload, request.scheduler_request)
     staleness = request.max_staleness_iterations
     check_staleness(request.scheduler, workload, staleness)
@@ -84,6 +84,17 @@ def run(request: Request) -> None:
     if request.out is not None:
         _write(request.out, simulation.records)
     _print(request, workload, simulation)
+
+
+def _workload(request: Request) -> Workload:
+    """The spec, with the seeds that were typed in place of its own."""
+    workload = Workload.read(request.workload)
+    if request.seed is not None:
+        workload = dataclasses.replace(workload, seed=request.seed)
+    if request.seeds is not None:
+        workload = dataclasses.replace(workload, seeds=request.seeds)
+        check(workload)
+    return workload
 
 
 def run_again(request: ReplayRequest) -> None:
@@ -113,11 +124,11 @@ def _write(out: Path, records: Sequence[SliceRecord]) -> None:
 
 
 def _print(request: Request, workload: Workload, simulation: Simulation) -> None:
-    from hrfs.cli.simulate_summary import summarise, tables
+    from hrfs.cli.simulate_summary import size, summarise, tables
 
     said = {"workload": str(request.workload), "scheduler": request.scheduler}
-    size = f"{workload.trials} trials on {len(workload.workers)} workers"
-    title = f"{request.workload.name}, {size}, {request.scheduler}"
+    told = size(len(workload.populations), workload.all_trials, len(workload.workers))
+    title = f"{request.workload.name}, {told}, {request.scheduler}"
     summary = said | summarise(workload, simulation)
     _show(request.format, summary, lambda told: tables(title, told))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.scheduling.suites import SUITES, golden
-from hrfs.core.baselines import RayPbtPolicy
-from hrfs.core.policies import POLICIES, make_policy
+from hrfs.core.policies import POLICIES
 from hrfs.core.policy import Policy
 from hrfs.experiment.launch import RAY_PBT
 from hrfs.reporting.spread import spread
 from hrfs.simulator.bound import clairvoyant_bound_s
 from hrfs.simulator.driver import simulate
+from hrfs.simulator.policies import policy_for
 from hrfs.simulator.spec import Workload
 
 GOLDEN = "golden"
@@ -93,13 +92,8 @@ def workload_of(case: Case) -> Workload:
 
 
 def policy_of(case: Case, workload: Workload) -> Policy:
-    """A fresh policy. Ray's trials ask for the kind of worker that has the most speed in all."""
-    if case.policy != RAY_PBT:
-        return make_policy(case.policy)
-    speeds: dict[str, float] = defaultdict(float)
-    for worker in workload.workers:
-        speeds[worker.kind.partition(":")[0]] += 1 / worker.seconds_per_iteration
-    return RayPbtPolicy(max(speeds, key=speeds.__getitem__))
+    """A fresh policy. Ray's trials ask for the kind of worker that would be done first."""
+    return policy_for(case.policy, workload)
 
 
 def run_case(case: Case) -> Result:

@@ -42,7 +42,7 @@ def build_plan(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Plan:
     """The experiment; ``choices`` maps group names to chosen options, for the labels."""
     population = config["population"]
     return Plan(
-        trials=population["size"],
+        trials=population["size"] * len(_seeds(config)),
         stop_iterations=population["stop_iterations"],
         interval_iterations=population["interval_iterations"],
         search_space=build_search_space(population["search_space"], population["mutations"]),
@@ -54,9 +54,14 @@ def build_plan(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Plan:
         mode=population["mode"],
         target_score=population["target_score"],
         stop_on_target=population["stop_on_target"],
-        seed=config["seed"],
+        seeds=_seeds(config),
         labels=_labels(config, choices),
     )
+
+
+def _seeds(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The seed of each population."""
+    return (config["seed"],) if config["seeds"] is None else tuple(config["seeds"])
 
 
 def _labels(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +89,9 @@ def build_runner(config: Mapping[str, Any]) -> RunnerSpec:
         ConfigError: a setting of the trainer or of the dataset cannot be.
     """
     settings = {key: config[key] for key in RUNNER_KEYS}
+    if config["seeds"] is not None:
+        del settings["seed"]
+        settings |= {"seeds": config["seeds"], "population_size": config["population"]["size"]}
     settings["dataset"] = resolve_paths(config["dataset"])  # workers run in other folders
     RunnerSettings.from_plain(settings)
     return RunnerSpec(factory=RUNNER_FACTORY, settings=settings, final=FINAL_EVALUATION)

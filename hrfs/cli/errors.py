@@ -108,7 +108,7 @@ def _bad_key(
             key, value, f"there is no key {name} {place}", suggestion(name, known - {"hydra"})
         )
     if isinstance(error, ValidationError):
-        return ConfigError(key, value or error.value, _rule(first_line))
+        return ConfigError(key, value or error.value, _rule(first_line, key))
     return ConfigError(key, value, first_line)
 
 
@@ -117,7 +117,7 @@ def _is_dict(error: OmegaConfBaseException) -> bool:
     return isinstance(node, DictConfig) and not node._is_none() and not node._is_missing()
 
 
-def _rule(message: str) -> str:
+def _rule(message: str, key: str) -> str:
     """OmegaConf's words about a wrong type, with what would have been right."""
     plain = {
         "Integer": "must be a whole number",
@@ -125,7 +125,7 @@ def _rule(message: str) -> str:
         "Boolean": "must be true or false",
     }
     if message.endswith("is not a ListConfig, list or tuple."):
-        return "must be a list, such as [uniform,0.001,1]"
+        return f"must be a list, such as {'[0,1,2]' if key == 'seeds' else '[uniform,0.001,1]'}"
     if "is not a valid bool" in message:
         return plain["Boolean"]
     for name, rule in plain.items():

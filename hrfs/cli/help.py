@@ -37,6 +37,7 @@ common overrides (key=value)
   report.every_s=300                  seconds between printed tables
   report.console=plain                auto, live, plain or quiet
   seed=0                              all randomness follows from it
+  seeds=[0,1,2]                       a population for each, in one run on the same workers
   hydra.run.dir=DIR                   where the results go
 
 examples

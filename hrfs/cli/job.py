@@ -30,12 +30,13 @@ def run_job(cfg: DictConfig) -> Outcome:
     """
     config = to_plain(cfg)
     hydra_config = HydraConfig.get()
-    validate(config)
+    overrides = list(hydra_config.overrides.task)
+    validate(config, overrides)
     plan = build_plan(config, hydra_config.runtime.choices)
     launch = Launch(build_cluster(config), build_scheduler(config), build_runner(config))
     check_data(config["dataset"])
     out_dir = Path(hydra_config.runtime.output_dir)
-    claim(out_dir, yaml.safe_dump(config, sort_keys=False), list(hydra_config.overrides.task))
+    claim(out_dir, yaml.safe_dump(config, sort_keys=False), overrides)
     return train(config, plan, launch, out_dir)
 
 

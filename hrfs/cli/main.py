@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import hydra
@@ -19,12 +20,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from hrfs.cli import schema
+from hrfs.cli import nested, schema
 from hrfs.cli.arguments import for_hydra, own_config_dirs, split
 from hrfs.cli.errors import explain, explain_files
 from hrfs.cli.help import help_text, wants_help
 from hrfs.cli.job import run_job
 from hrfs.cli.paths import config_dir, config_groups
+from hrfs.cli.sweep import Sweep, refuse_repeats, watching
 from hrfs.experiment.errors import EXIT_BAD_INPUT, ConfigError
 from hrfs.experiment.launch import Status
 
@@ -33,10 +35,11 @@ FULL_ERRORS = "HYDRA_FULL_ERROR"
 
 
 class Task:
-    """What Hydra calls with each composed configuration; remembers how it ended.
+    """What Hydra calls with each composed configuration; remembers how a single run ended.
 
-    ``hydra.main`` returns nothing, hence the memory. In a sweep a fault is raised instead, for
-    then the sweeper decides what to do about a failed job.
+    ``hydra.main`` returns nothing, hence the memory. A job of a sweep may run in a process of
+    its own, so nothing is asked of it but its files: a fault is written down in its folder and
+    raised, for then the sweeper decides what to do about it.
     """
 
     def __init__(self) -> None:
@@ -48,26 +51,48 @@ class Task:
         """Run one job and return its best score, which is what sweepers optimise."""
         self.entered = True
         logging.captureWarnings(True)  # into hrfs.log, which Hydra has opened by now
-        sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
+        hydra_config = HydraConfig.get()
+        if hydra_config.mode == RunMode.MULTIRUN:
+            return sweep_job(cfg, Path(hydra_config.runtime.output_dir))
         try:
             outcome = run_job(cfg)
         except (ConfigError, OmegaConfBaseException) as error:
-            if sweeping:
-                raise
             self.fault = error  # raised here, Hydra would print a line of its own before ours
             return None
-        if sweeping and outcome.status == "interrupted":
-            raise KeyboardInterrupt  # or the sweep would go on with its next job
-        if self.status == "finished":  # of a sweep's jobs the first that did not finish counts
-            self.status = outcome.status
+        self.status = outcome.status
         return outcome.best_score
+
+
+def sweep_job(cfg: DictConfig, folder: Path) -> float | None:
+    """Run one job of a sweep; if it raises, word of that is left in its ``folder``.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted, and the sweep is not to go on.
+        Exception: whatever ended the job.
+    """
+    from hrfs.cli.sweep_retry import only_job_in
+    from hrfs.reporting.runs_files import write_failure
+
+    with only_job_in(folder):
+        try:
+            outcome = run_job(cfg)
+        except Exception as error:
+            try:
+                write_failure(folder, error)
+            except OSError as fault:  # not to stand before the error that ended the job
+                logging.getLogger("hrfs").warning("%s cannot be written: %s", folder, fault)
+            raise
+    if outcome.status == "interrupted":
+        raise KeyboardInterrupt
+    return outcome.best_score
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line (``sys.argv`` by default) and exit.
 
     Exit codes: 0 finished, 1 given up or an unexpected error (with its traceback), 2 input
-    that must be mended (one line on standard error), 130 interrupted.
+    that must be mended (one line on standard error), 130 interrupted. Of a sweep: 0 all jobs
+    finished, 1 one of them did not, 2 nothing ran.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     options, _ = split(typed)
@@ -75,36 +100,65 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(help_text(own_config_dirs(options)), end="")
         return
     try:
-        status = compose_and_run(for_hydra(typed))
+        code = compose_and_run(for_hydra(typed))
     except ConfigError as fault:
         print(f"hrfs: {fault}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(EXIT_CODES["interrupted"])
-    sys.exit(EXIT_CODES[status])
+    sys.exit(code)
 
 
-def compose_and_run(arguments: Sequence[str]) -> Status:
-    """Let Hydra compose ``arguments`` and run what they ask for.
+def compose_and_run(arguments: Sequence[str]) -> int:
+    """Let Hydra compose ``arguments`` and run what they ask for; gives the exit code.
 
     Raises:
-        ConfigError: anything that the user can mend.
+        ConfigError: anything that the user can mend, before anything ran.
     """
     schema.register()
+    nested.register()
+    refuse_repeats(arguments)
     task = Task()
 
     def task_function(cfg: DictConfig) -> float | None:
         return task.run(cfg)
 
     entry = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
-    try:
-        with _arguments_for_hydra(arguments):
-            entry(task_function)()
-    except Exception as error:
-        _raise_explained(error, arguments, before_start=not task.entered)
+    with watching() as sweep:
+        try:
+            with _arguments_for_hydra(arguments):
+                entry(task_function)()
+        except KeyboardInterrupt:
+            if sweep.anything_ran():
+                told = f"python -m hrfs.summary {sweep.folder} sums up what has finished"
+                print(f"hrfs: interrupted; {told}", file=sys.stderr)
+            raise
+        except Exception as error:
+            if sweep.folder is not None:
+                return _failed_sweep(error, arguments, sweep)
+            _raise_explained(error, arguments, before_start=not task.entered)
+    if sweep.folder is not None:
+        from hrfs.cli.sweep_end import conclude
+
+        return conclude(sweep)
     if task.fault is not None:
         _raise_explained(task.fault, arguments, before_start=False)
-    return task.status
+    return EXIT_CODES[task.status]
+
+
+def _failed_sweep(error: Exception, arguments: Sequence[str], sweep: Sweep) -> int:
+    """The figures of the other jobs, then the ``error``: bad input alone if nothing ran."""
+    from hrfs.cli.sweep_end import conclude
+
+    fault = explain(error, arguments, config_groups())
+    began = bool(sweep.job_folders())
+    if not began or (fault is not None and not sweep.anything_ran()):
+        _raise_explained(error, arguments, before_start=not began)
+    conclude(sweep)
+    if fault is None:
+        raise error
+    print(f"hrfs: {fault}", file=sys.stderr)
+    return EXIT_CODES["gave up"]
 
 
 def _raise_explained(error: Exception, arguments: Sequence[str], before_start: bool) -> NoReturn:

@@ -93,6 +93,8 @@ class HrfsConfig:
     """
 
     seed: int = 0
+    seeds: list[int] | None = None
+    """One population for each, in one run; null: one, of ``seed``."""
     max_failures: int = 3
     allowed_targets: list[str] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)

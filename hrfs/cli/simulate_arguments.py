@@ -20,6 +20,7 @@ KEYS = (
     "out",
     "format",
     "seed",
+    "seeds",
     "scheduler.request",
     MAX_STALENESS,
     "what_if",
@@ -42,6 +43,8 @@ class Request:
     format: str
     seed: int | None
     """None is the spec's own."""
+    seeds: tuple[int, ...] | None
+    """One population for each; None is what the spec says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,15 @@ def parse(arguments: Sequence[str], schedulers: Sequence[str]) -> Request | Repl
         out=out,
         format=values.get("format", "table"),
         seed=_whole("seed", values.get("seed")),
+        seeds=_several("seeds", values.get("seeds")),
     )
 
 
 def _replay_request(values: Mapping[str, str], what_if: tuple[str, ...]) -> ReplayRequest:
     folder = Path(values["workload"].removeprefix(FROM_RUN))
+    if "seeds" in values:
+        rule = "is for a spec; the populations of a run are those that it had"
+        raise ConfigError("seeds", values["seeds"], rule, "leave it out")
     out = Path(values["out"]) if values.get("out") else None
     if out is not None:
         if len(what_if) > 1:
@@ -132,6 +139,15 @@ def _whole(key: str, text: str | None) -> int | None:
         rule = f"must be a whole number, at least 0, of at most {DIGITS} digits"
         raise ConfigError(key, text, rule)
     return int(text)
+
+
+def _several(key: str, text: str | None) -> tuple[int, ...] | None:
+    """``0,1,2``, in brackets or not, as Hydra writes lists."""
+    if text is None:
+        return None
+    bracketed = text.startswith("[") and text.endswith("]")
+    listed = text[1:-1] if bracketed else text
+    return tuple(n for part in listed.split(",") if (n := _whole(key, part.strip())) is not None)
 
 
 def _check_out(out: Path, workload: Path) -> None:

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hrfs.cli.simulate_summary import size
 from hrfs.reporting.words import number
 
 MOST_KINDS = 3
@@ -18,8 +19,8 @@ MOST_KINDS = 3
 def comparison(compared: Mapping[str, Any]) -> RenderableType:
     """The table and its notes, from what :func:`hrfs.cli.simulate_replay.replay` returns."""
     rows = compared["rows"]
-    size = f"{compared['trials']} trials on {compared['workers']} workers"
-    title = f"{compared['run']}, {size}, {compared['scheduler']}"
+    told = size(compared["populations"], compared["trials"], compared["workers"])
+    title = f"{compared['run']}, {told}, {compared['scheduler']}"
     parts: list[RenderableType] = [Text(title), Text(), _table(rows, _kinds(rows))]
     if compared["notes"]:
         parts += [Text(), *(Text(note) for note in compared["notes"])]

@@ -34,6 +34,7 @@ class Row:
     scheduler: str
     workers: int
     trials: int
+    """Of all populations together."""
     makespan_s: float
     change: float | None
     """makespan / that of the unchanged replay, less 1; None for a run that did not finish."""
@@ -67,13 +68,15 @@ def replay(request: ReplayRequest) -> tuple[dict[str, Any], list[SliceRecord]]:
         records = _play(scenario, kind, limit)
         rows.append(_row(scenario, records, rows[0].makespan_s if rows else None))
     real = _row(Scenario(AS_IT_RAN, base.workload, run.scheduler), run.records, rows[0].makespan_s)
-    if sum(record.iterations for record in run.records) < run.trials * run.stop_iteration:
+    wanted = base.workload.all_trials * run.stop_iteration
+    if sum(record.iterations for record in run.records) < wanted:
         real = replace(real, change=None)
     rows.insert(0, real)
     compared = {
         "run": str(run.folder),
         "scheduler": run.scheduler,
-        "trials": run.trials,
+        "trials": base.workload.all_trials,
+        "populations": len(base.workload.populations),
         "workers": len(base.workload.workers),
         "notes": list(run.notes),
         "rows": [asdict(row) for row in rows],
@@ -85,7 +88,7 @@ def _base(run: PastRun, request: ReplayRequest) -> Scenario:
     scheduler = request.scheduler or run.scheduler
     require_one_of("scheduler", scheduler, NAMES)
     workload = workload_from_run(
-        run.records, run.trials, run.stop_iteration, run.interval, run.gone
+        run.records, run.trials, run.stop_iteration, run.interval, run.gone, run.seeds
     )
     if request.seed is not None:
         workload = dealt_anew(workload, request.seed)
@@ -124,7 +127,7 @@ def _row(scenario: Scenario, records: Sequence[SliceRecord], unchanged_s: float 
         what=scenario.title,
         scheduler=scenario.scheduler,
         workers=len(scenario.workload.workers),
-        trials=scenario.workload.trials,
+        trials=scenario.workload.all_trials,
         makespan_s=makespan_s,
         change=makespan_s / (unchanged_s or makespan_s) - 1,
         bound_s=bound_s,

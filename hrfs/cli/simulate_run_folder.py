@@ -24,6 +24,9 @@ class PastRun:
 
     folder: Path
     trials: int
+    """Of each population."""
+    seeds: tuple[int, ...] | None
+    """One for each population; None is one population."""
     stop_iteration: int
     interval: int
     scheduler: str
@@ -69,13 +72,14 @@ def read_run(folder: Path) -> PastRun:
     if not records:
         rule = "no slice of this run has finished, so no speed is known"
         raise ConfigError("workload", given, rule, "let it run for longer")
-    trials = _whole(config, "population", "size")
+    trials, seeds = _whole(config, "population", "size"), _seeds(config)
     stop = _whole(config, "population", "stop_iterations")
     seen = {record.worker for record in records}
     gone = seen - ending.present if ending else set()
     return PastRun(
         folder=folder,
         trials=trials,
+        seeds=seeds,
         stop_iteration=stop,
         interval=_whole(config, "population", "interval_iterations"),
         scheduler=str(_value(config, "scheduler", "policy")),
@@ -83,7 +87,7 @@ def read_run(folder: Path) -> PastRun:
         max_staleness_iterations=_max_staleness(config),
         records=records,
         gone=frozenset(gone),
-        notes=tuple(_notes(records, trials * stop, ending, gone)),
+        notes=tuple(_notes(records, trials * len(seeds or (0,)) * stop, ending, gone)),
     )
 
 
@@ -157,6 +161,18 @@ def _max_staleness(config: Mapping[str, Any]) -> int | None:
     if config["scheduler"].get("max_staleness") is None:
         return None
     return _whole(config, "scheduler", "max_staleness")
+
+
+def _seeds(config: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Those of several populations; runs of before there were any do not have the key."""
+    seeds = config.get("seeds")
+    if seeds is None:
+        return None
+    known = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not known or not seeds or len(set(seeds)) < len(seeds):
+        rule = "must be null or unlike whole numbers, at least 0, in the run's config.yaml"
+        raise ConfigError("seeds", seeds, rule)
+    return tuple(seeds)
 
 
 def _whole(config: Mapping[str, Any], *keys: str) -> int:

@@ -27,25 +27,27 @@ LISTED_WORKERS = 40
 def summarise(workload: Workload, simulation: Simulation) -> dict[str, Any]:
     """The figures. Seconds are virtual; what could not be measured is None.
 
-    ``bound_s`` is C* at the spec's speeds, from the first start on, and ``ratio`` makespan /
+    Of several populations, ``populations`` says of each how it went; all else is about all of
+    them. ``bound_s`` is C* at the spec's speeds, from the first start on, and ``ratio`` makespan /
     C*; ``measured_bound_s`` and ``measured_ratio`` are the same at the speeds that the slices
     showed, overhead and noise included. ``utilisation`` is the share of its presence for which
     finished slices held a worker.
     """
     records = simulation.records
     done = figures.iterations_by_trial(records)
-    iterations = [done.get(trial, 0) for trial in range(workload.trials)]
+    iterations = [done.get(trial, 0) for trial in range(workload.all_trials)]
     bound_s = _finite(clairvoyant_bound_s(workload, iterations) - simulation.begin_s)
     factor = cost_factor(workload)
     measured_s = figures.bound_s(records, factor)
     gained = over_gpus(records, factor=factor)
-    apart = spread(records, workload.trials)
+    apart = spread(records, workload.all_trials)
     workers = _workers(workload, simulation)
     present_s = sum(worker["present_s"] for worker in workers)
     scores = [record.score for record in records if record.score is not None]
     return {
-        "trials": workload.trials,
+        "trials": workload.all_trials,
         "seed": workload.seed,
+        "seeds": list(workload.populations.seeds),
         "makespan_s": simulation.makespan_s,
         "bound_s": bound_s,
         "ratio": simulation.makespan_s / bound_s if bound_s else None,
@@ -66,6 +68,43 @@ def summarise(workload: Workload, simulation: Simulation) -> dict[str, Any]:
         "time_to_target_s": figures.time_to_target_s(records, workload.target_score, "max"),
         "retired": list(simulation.retired),
         "workers": workers,
+        **_populations(workload, simulation),
+    }
+
+
+def size(populations: int, all_trials: int, workers: int) -> str:
+    """``8 trials on 4 workers``, or ``3 x 8 trials`` of as many populations."""
+    several = f"{populations} x " if populations > 1 else ""
+    return f"{several}{all_trials // populations} trials on {workers} workers"
+
+
+def _populations(workload: Workload, simulation: Simulation) -> dict[str, Any]:
+    """One object per population, named and meant as in a real run's ``summary.json``."""
+    populations = workload.populations
+    if len(populations) == 1:
+        return {}
+    told = [
+        _population(workload, simulation, populations.members(number), seed)
+        for number, seed in enumerate(populations.seeds)
+    ]
+    return {"populations": told}
+
+
+def _population(
+    workload: Workload, simulation: Simulation, members: range, seed: int
+) -> dict[str, Any]:
+    records = [record for record in simulation.records if record.trial in members]
+    begin_s, end_s = figures.window_s(records) if records else (0.0, 0.0)
+    scores = [record.score for record in records if record.score is not None]
+    return {
+        "seed": seed,
+        "trials": [members[0], members[-1]],
+        "best_score": max(scores, default=None),
+        "makespan_s": end_s - begin_s if records else None,
+        "time_to_target_s": figures.time_to_target_s(records, workload.target_score, "max"),
+        "worker_s": math.fsum(figures.busy_seconds(records).values()),
+        "iterations": sum(record.iterations for record in records),
+        "exploits": sum(exploit.trial in members for exploit in simulation.exploits),
     }
 
 
@@ -114,7 +153,10 @@ def tables(title: str, summary: Mapping[str, Any]) -> RenderableType:
         grid.add_row(name, Text(text))
     workers = summary["workers"]
     listed = _by_worker(workers) if len(workers) <= LISTED_WORKERS else _by_kind(workers)
-    return Group(Text(title), grid, Text(), listed)
+    parts: list[RenderableType] = [Text(title), grid, Text(), listed]
+    if "populations" in summary:
+        parts += [Text(), _by_population(summary["populations"])]
+    return Group(*parts)
 
 
 def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -182,4 +224,18 @@ def _by_kind(workers: list[dict[str, Any]]) -> Table:
             str(sum(worker["slices"] for worker in mine)),
             str(sum(worker["iterations"] for worker in mine)),
         )
+    return table
+
+
+def _by_population(populations: list[dict[str, Any]]) -> Table:
+    columns = ["population", "trials", "makespan s", "worker s", "iterations"]
+    learning = any(told["best_score"] is not None for told in populations)
+    table = _table(*columns, *(["best score", "to target s", "exploits"] if learning else []))
+    for told in populations:
+        first, last = told["trials"]
+        cells = [f"seed {told['seed']}", f"{first} to {last}"]
+        cells += [number(told[key]) for key in ("makespan_s", "worker_s", "iterations")]
+        if learning:
+            cells += [number(told[key]) for key in ("best_score", "time_to_target_s", "exploits")]
+        table.add_row(*cells)
     return table

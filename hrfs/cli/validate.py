@@ -7,7 +7,7 @@ Everything works on plain containers and raises :class:`ConfigError` at the firs
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from hrfs.cli.schema import HrfsConfig
 from hrfs.cli.targets import check_targets
 from hrfs.core.policies import POLICIES
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.launch import RAY_PBT, check_max_staleness
+from hrfs.experiment.launch import RAY_PBT, check_max_staleness, check_seeds
 
 SCHEDULERS = (*POLICIES, RAY_PBT)
 REQUESTS = ("auto", "cpu", "gpu")
@@ -24,8 +24,8 @@ CONSOLE_MODES = ("auto", "live", "plain", "quiet")
 CLUSTER_MODES = ("local", "emulated", "address")
 
 
-def validate(config: Mapping[str, Any]) -> None:
-    """Check a resolved configuration as a whole.
+def validate(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
+    """Check a resolved configuration as a whole; ``overrides`` are what was typed of it.
 
     Raises:
         ConfigError: the first rule that does not hold, with key, value and remedy.
@@ -38,7 +38,20 @@ def validate(config: Mapping[str, Any]) -> None:
     check_population(config["population"])
     check_scheduler(config["scheduler"], config["population"]["interval_iterations"])
     check_cluster(config["cluster"])
+    check_seed_or_seeds(config, overrides)
     check_report(config["report"])
+
+
+def check_seed_or_seeds(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Either one seed or a list of them, all unlike."""
+    seeds = config.get("seeds")
+    if seeds is None:
+        return
+    typed = any(override.partition("=")[0].lstrip("+~") == "seed" for override in overrides)
+    if typed or config["seed"] != HrfsConfig.seed:
+        rule = f"cannot be given beside seed={config['seed']}"
+        raise ConfigError("seeds", seeds, rule, "leave out one of the two")
+    check_seeds(config["scheduler"]["policy"], seeds)
 
 
 def check_keys(config: Mapping[str, Any], schema: type[Any], prefix: str = "") -> None:
@@ -105,6 +118,7 @@ def check_cluster(cluster: Mapping[str, Any]) -> None:
     at_least("cluster.reserved_cpus", cluster["reserved_cpus"], 0)
     above_zero("cluster.answer_within_s", cluster["answer_within_s"])
     above_zero("cluster.wait_s", cluster["wait_s"])
+    _refuse_placeholders(cluster["allocation"])
     if (mode == "address") != bool(cluster["address"]):
         rule = "must be given" if mode == "address" else "is for cluster=address alone"
         shown = cluster["address"] or "null"
@@ -114,6 +128,19 @@ def check_cluster(cluster: Mapping[str, Any]) -> None:
     elif cluster["emulated"]:
         raise ConfigError(
             "cluster.emulated", f"{len(cluster['emulated'])} workers", f"not used by mode {mode}"
+        )
+
+
+def _refuse_placeholders(allocation: Any) -> None:
+    """``cluster=paper`` names hosts as ``<first GPU node>``, for the user to fill in."""
+    names = list(map(str, allocation)) if isinstance(allocation, Mapping) else []
+    left = [name for name in names if name.startswith("<") and name.endswith(">")]
+    if left:
+        raise ConfigError(
+            "cluster.allocation",
+            ", ".join(left),
+            "stands for hosts of your own",
+            "write their names in a copy of conf/cluster/paper.yaml, or use cluster=local",
         )
 
 

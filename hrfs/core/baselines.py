@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hrfs.core.policy import Choice, Hold, Policy, Retire, Snapshot, Start
 from hrfs.core.state import WaitingTrial, Worker, WorkerPhase
@@ -149,16 +148,6 @@ class RayPbtPolicy(Policy):
     def __init__(self, kind: str) -> None:
         self._kind = _request(kind)
         self._seen = False
-
-    @classmethod
-    def for_kinds(cls, kinds: Iterable[str]) -> RayPbtPolicy:
-        """For the kind that most of a cluster's workers are of; the first by name of equals.
-
-        Raises:
-            ValueError: there are no workers.
-        """
-        counts = Counter(_request(kind) for kind in kinds)
-        return cls(min(counts, key=lambda kind: (-counts[kind], kind)))
 
     def choose(self, snapshot: Snapshot, worker: Worker) -> Choice:
         """The least advanced trial, on a worker of the requested kind."""

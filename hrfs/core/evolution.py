@@ -1,4 +1,4 @@
-"""Exploit and explore at interval boundaries, on the scheduler's trials."""
+"""Exploit and explore at interval boundaries, within each population."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ _TRIES = 32
 
 
 class Evolution:
-    """Keeps the standings of a population, and has the worst take over from the best."""
+    """Keeps the standings of each population, and has its worst take over from its best.
+
+    Populations know nothing of one another: the same trials with the same scores get the same
+    exploits, whether or not others are trained beside them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._standings = Standings()
+        self._standings = tuple(Standings() for _ in range(len(settings.populations)))
 
     def forget(self, trial: int) -> None:
-        """Drop a trial that is no longer one of the population."""
-        self._standings.forget(trial)
+        """Drop a trial that is no longer one of its population."""
+        self._standings_of(trial).forget(trial)
 
     def cross(self, trial: Trial, from_iteration: int) -> bool:
         """Note the score of a trial whose slice crossed a multiple of the interval.
@@ -40,26 +44,28 @@ class Evolution:
         if trial.last_score is None or generation == from_iteration // interval:
             return False
         worth = merit(trial.last_score, self._settings.mode)
-        self._standings.record(trial.number, generation, worth)
+        self._standings_of(trial.number).record(trial.number, generation, worth)
         return trial.iteration < self._settings.stop_iterations
 
     def exploit(self, trial: Trial, trials: Mapping[int, Trial]) -> Exploit | None:
-        """Have ``trial`` take over a donor's weights and vary its values, if it is to.
+        """Have ``trial`` take over weights of its population and vary its values, if it is to.
 
         To be called once, when the trial has just crossed a boundary. Changes the trial:
         weights and hyperparameters together, never its iterations.
         """
         settings, quantile = self._settings, self._settings.pbt.quantile
-        standing = self._standings.of(trial.number)
+        standings = self._standings_of(trial.number)
+        standing = standings.of(trial.number)
         if standing is None or not standing.is_lower(quantile, 0.0):
             return None  # whatever were drawn
-        # A stream of its own per (seed, trial, iteration): no state to keep or to restore.
-        rng = np.random.default_rng((settings.seed, trial.number, trial.iteration))
+        # A stream of its own per (seed, member, iteration): no state to keep or to restore.
+        identity = settings.populations.identity(trial.number)
+        rng = np.random.default_rng((*identity, trial.iteration))
         if not standing.is_lower(quantile, rng.random()):
             return None
         donors: Sequence[int] = standing.donors(quantile)
         if standing.diverged and not donors:
-            donors = self._standings.rescuers(trial.number, quantile)
+            donors = standings.rescuers(trial.number, quantile)
         number = _draw_donor(donors, trials, trial.iteration, rng)
         if number is None:
             return None
@@ -79,6 +85,9 @@ class Evolution:
         trial.hyperparameters, trial.checkpoint = after, donor.checkpoint
         trial.parent = donor.number
         return done
+
+    def _standings_of(self, trial: int) -> Standings:
+        return self._standings[self._settings.populations.of(trial)]
 
 
 def _draw_donor(

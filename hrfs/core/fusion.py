@@ -27,6 +27,9 @@ class FusionPolicy(Policy):
     share of the time left, and so that the rest of the trial can still be done in time. A
     worker keeps its trial while moving would bring nothing. No slice crosses a multiple of the
     interval. A worker that could only delay the end retires until that changes.
+
+    A worker that is alone takes whole intervals: there is nobody to leave a trial to. What it
+    does then depends on no measured second, so that a run on one worker can be repeated.
     """
 
     def __init__(self, settings: FusionSettings | None = None) -> None:
@@ -45,6 +48,8 @@ class FusionPolicy(Policy):
         estimate = snapshot.speeds.estimate(worker.name)
         if estimate is None:
             return self._probe(snapshot, worker)
+        if snapshot.present == 1:
+            return self._alone(snapshot, estimate)
         view = View.of(snapshot, self._settings, worker, estimate)
         surplus = self._surplus(view)
         return Retire(surplus) if surplus else self._slice(view)
@@ -101,6 +106,17 @@ class FusionPolicy(Policy):
 
     # Training
 
+    def _alone(self, snapshot: Snapshot, estimate: Estimate) -> Choice:
+        """The least advanced trial to the end of its interval: the population stays in step,
+        in as few slices as that takes.
+
+        The first slice is short all the same, since more workers may be about to join.
+        """
+        iterations = room(snapshot, snapshot.waiting.first)
+        if estimate.slices == 0:
+            iterations = min(iterations, probe_iterations(snapshot, self._settings))
+        return self._start(snapshot, 0, iterations, "alone, so it takes the trial that lags most")
+
     def _slice(self, view: View) -> Choice:
         waiting = view.snapshot.waiting
         own = waiting.first_at(view.worker.name)
@@ -119,7 +135,7 @@ class FusionPolicy(Policy):
             return self._nothing(view)
         rank = self._first_eligible(view, last)
         why = f"leaves the {rank} trials that lag most to faster workers and takes the next"
-        return self._start(view, rank, view.iterations(rank), why)
+        return self._start(view.snapshot, rank, view.iterations(rank), why)
 
     def _stays(self, view: View, own: WaitingTrial) -> bool:
         """Whether ``own``, trained here last, is not too far ahead of the most lagging trial."""
@@ -156,21 +172,22 @@ class FusionPolicy(Policy):
         """
         swap_s = view.swap_s(view.snapshot.waiting[rank])
         if swap_s is None:
-            return self._start(view, rank, iterations, why)
+            return self._start(view.snapshot, rank, iterations, why)
         one_s = view.estimate.seconds_per_iteration
         if swap_s <= self._settings.swap_patience_iterations * one_s:
             return Hold("a trial that lags far behind comes free in a moment")
         until = max(1, int(swap_s / one_s))
         if until >= iterations:
-            return self._start(view, rank, iterations, why)
-        return self._start(view, rank, until, f"{why}, until one that lags far behind comes free")
+            return self._start(view.snapshot, rank, iterations, why)
+        why = f"{why}, until one that lags far behind comes free"
+        return self._start(view.snapshot, rank, until, why)
 
     @staticmethod
-    def _start(view: View, rank: int, iterations: int, why: str) -> Start:
-        place = view.snapshot.waiting[rank]
-        behind = view.snapshot.leader - place.iteration
+    def _start(snapshot: Snapshot, rank: int, iterations: int, why: str) -> Start:
+        place = snapshot.waiting[rank]
+        behind = snapshot.leader - place.iteration
         where = f"{behind} iterations behind the leader" if behind else "the leader"
-        ends = (place.iteration + iterations) % view.snapshot.interval_iterations == 0
+        ends = (place.iteration + iterations) % snapshot.interval_iterations == 0
         until = "to the end of the interval" if ends else f"for {iterations} iterations"
         return Start(place.trial, iterations, f"{why} ({where}) {until}")
 

@@ -20,6 +20,7 @@ def check(scheduler: Scheduler) -> None:
     """
     state = scheduler.state
     _check_trials(state, scheduler.settings.stop_iterations)
+    _check_populations(scheduler)
     _check_workers(state)
     if (
         state.waiting
@@ -64,9 +65,25 @@ def _check_trials(state: State, stop_iterations: int) -> None:
         raise InvariantError(f"leader is {state.leader}, which no trial has reached")
 
 
+def _check_populations(scheduler: Scheduler) -> None:
+    state, populations = scheduler.state, scheduler.settings.populations
+    for trial in state.trials.values():
+        mine = populations.of(trial.number)
+        if trial.parent is not None and populations.of(trial.parent) != mine:
+            raise InvariantError(f"{trial}: took over a trial of another population")
+        stopped = scheduler.settings.stop_on_target and mine in state.reached
+        if stopped and trial.phase is TrialPhase.WAITING:
+            raise InvariantError(f"{trial}: waits although its population has stopped")
+    if state.target_reached != (len(state.reached) == len(populations)):
+        raise InvariantError(f"populations at the target are {state.reached}, told otherwise")
+
+
 def _check_workers(state: State) -> None:
     if not state.free.keys() <= state.workers.keys():
         raise InvariantError(f"free workers {list(state.free)} are not all known")
+    present = [worker for worker in state.workers.values() if worker.phase is not WorkerPhase.GONE]
+    if state.present != len(present):
+        raise InvariantError(f"{state.present} workers are counted as present, not {len(present)}")
     for worker in state.workers.values():
         if (worker.name in state.free) != (worker.phase is WorkerPhase.FREE):
             raise InvariantError(f"{worker}: listed as free and is not, or is and is not listed")

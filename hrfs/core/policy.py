@@ -32,12 +32,16 @@ class Snapshot:
     """Changes whenever a worker joins, leaves or is measured first; see ``State``."""
     trials: Mapping[int, Trial]
     workers: Mapping[str, Worker]
+    """All that ever were, those that have left among them."""
+    present: int
+    """Workers that are there, whatever they do."""
     tca: Mapping[str, int]
     """The paper's time-cost measure of each measured worker, in slices."""
     speeds: SpeedEstimator
     roster: Roster
     backlog: Backlog
     target_reached: bool
+    """Whether every population has a trial that reached the accuracy target."""
     recalled: bool
 
     @property

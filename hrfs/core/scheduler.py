@@ -1,6 +1,6 @@
 """The state machine that schedules a run: ``handle(event) -> decisions``.
 
-It keeps the population, the pool of workers and the slices under way, has free workers served,
+It keeps the populations, the pool of workers and the slices under way, has free workers served,
 and runs exploit and explore at interval boundaries. Any driver, real or simulated, that feeds it
 the same events gets the same decisions.
 """
@@ -28,9 +28,14 @@ from hrfs.core.state import RunningSlice, State, Trial, TrialPhase, WaitingList,
 
 __all__ = ["Scheduler", "Settings"]
 
+TARGET_REACHED = "the target was reached"
+
 
 class Scheduler:
-    """Schedules one population over one pool of workers.
+    """Schedules one population, or several, over one pool of workers.
+
+    Exploit and the target are matters of each population by itself
+    (:class:`~hrfs.core.populations.Populations`); workers are served as if all were one.
 
     ``handle`` is the only method that changes anything. An event that cannot be true in the
     present state (a result of a slice that is not under way, say) raises ValueError and
@@ -53,21 +58,19 @@ class Scheduler:
         decisions: list[Decision] = []
         match event:
             case TrialAdded():
-                self._add_trial(event)
+                self._add_trial(event, decisions)
             case TrialRemoved():
                 self._remove_trial(event, decisions)
             case WorkerJoined():
                 self._join(event)
             case WorkerLeft():
-                self._leave(event)
+                self._leave(event, decisions)
             case SliceDone():
                 self._finish_slice(event, decisions)
             case SliceFailed():
-                self._fail_slice(event)
+                self._fail_slice(event, decisions)
             case Tick():
                 pass
-        if self.state.stopped:
-            self._stop_waiting(decisions)
         return decisions + self._serving.serve(event.time_s)
 
     @property
@@ -81,12 +84,13 @@ class Scheduler:
 
     # Trials
 
-    def _add_trial(self, event: TrialAdded) -> None:
+    def _add_trial(self, event: TrialAdded, decisions: list[Decision]) -> None:
         if event.trial in self.state.trials:
             raise ValueError(f"trial {event.trial} was added before")
-        self.state.trials[event.trial] = Trial(event.trial, dict(event.hyperparameters))
-        self.state.waiting.add(event.trial, 0)
-        self._knowledge.trial_added(event.trial)
+        self.settings.populations.of(event.trial)  # it may refuse the event
+        trial = self.state.trials[event.trial] = Trial(event.trial, dict(event.hyperparameters))
+        self._knowledge.trial_added(trial.number)
+        self._wait(trial, decisions)
 
     def _remove_trial(self, event: TrialRemoved, decisions: list[Decision]) -> None:
         trial = self._trial(event.trial)
@@ -98,13 +102,20 @@ class Scheduler:
         else:
             self.state.waiting.remove(trial.number, trial.iteration)
         self._evolution.forget(trial.number)
-        self._knowledge.trial_ended(trial.number)
-        trial.phase = TrialPhase.FINISHED
-        decisions.append(FinishTrial(trial.number, event.reason))
+        self._finish(trial, event.reason, decisions)
 
-    def _wait(self, trial: Trial) -> None:
+    def _wait(self, trial: Trial, decisions: list[Decision]) -> None:
+        """The trial waits for a worker, unless its population has stopped."""
+        if self._is_stopped(trial):
+            self._finish(trial, TARGET_REACHED, decisions)
+            return
         trial.phase = TrialPhase.WAITING
         self.state.waiting.add(trial.number, trial.iteration, trial.last_worker)
+
+    def _finish(self, trial: Trial, reason: str, decisions: list[Decision]) -> None:
+        trial.phase = TrialPhase.FINISHED
+        self._knowledge.trial_ended(trial.number)
+        decisions.append(FinishTrial(trial.number, reason))
 
     def _trial(self, number: int) -> Trial:
         try:
@@ -121,20 +132,22 @@ class Scheduler:
         elif worker.phase is not WorkerPhase.GONE:
             raise ValueError(f"worker {event.worker} is there already")
         worker.kind = event.kind
+        self.state.present += 1
         self.state.pool_changes += 1
         self.state.set_free(worker)
         self._knowledge.worker_joined(worker)
 
-    def _leave(self, event: WorkerLeft) -> None:
+    def _leave(self, event: WorkerLeft, decisions: list[Decision]) -> None:
         worker = self.state.workers.get(event.worker)
         if worker is None or worker.phase is WorkerPhase.GONE:
             raise ValueError(f"worker {event.worker} is not there")
         if worker.slice is not None:
-            self._wait(self.state.trials[self._take_slice(worker.slice).trial])
+            self._wait(self.state.trials[self._take_slice(worker.slice).trial], decisions)
         if worker.phase is WorkerPhase.FREE:
             del self.state.free[worker.name]
         worker.phase, worker.slice = WorkerPhase.GONE, None
         self._knowledge.worker_left(worker.name)
+        self.state.present -= 1
         self.state.pool_changes += 1
 
     # Slices
@@ -155,9 +168,9 @@ class Scheduler:
     def _release(self, ended: RunningSlice) -> None:
         self.state.set_free(self.state.workers[ended.worker])
 
-    def _fail_slice(self, event: SliceFailed) -> None:
+    def _fail_slice(self, event: SliceFailed, decisions: list[Decision]) -> None:
         ended = self._take_slice(event.slice)
-        self._wait(self.state.trials[ended.trial])
+        self._wait(self.state.trials[ended.trial], decisions)
         self._release(ended)
 
     def _finish_slice(self, event: SliceDone, decisions: list[Decision]) -> None:
@@ -176,36 +189,50 @@ class Scheduler:
             self.state.pool_changes += 1
         self.state.leader = max(self.state.leader, trial.iteration)
         self._release(ended)
-        self._judge(trial, ended, decisions)
+        self._exploit(trial, ended, decisions)
         if trial.iteration >= self.settings.stop_iterations:
-            trial.phase = TrialPhase.FINISHED
-            self._knowledge.trial_ended(trial.number)
-            decisions.append(FinishTrial(trial.number, "all iterations done"))
+            self._finish(trial, "all iterations done", decisions)
         else:
             self._knowledge.trial_advanced(trial.number, trial.iteration)
-            self._wait(trial)
+            self._wait(trial, decisions)
+        self._note_target(trial, decisions)
 
     # Judging
 
-    def _judge(self, trial: Trial, ended: RunningSlice, decisions: list[Decision]) -> None:
-        """Score the trial; at an interval boundary, decide on exploit and explore."""
-        target, mode = self.settings.target_score, self.settings.mode
-        if (
-            target is not None
-            and trial.last_score is not None
-            and merit(trial.last_score, mode) >= merit(target, mode)
-        ):
-            self.state.target_reached = True
-            self.state.stopped |= self.settings.stop_on_target
-        may_exploit = self._evolution.cross(trial, ended.from_iteration)
-        if may_exploit and not self.state.stopped:
-            exploit = self._evolution.exploit(trial, self.state.trials)
-            if exploit is not None:
-                decisions.append(exploit)
+    def _exploit(self, trial: Trial, ended: RunningSlice, decisions: list[Decision]) -> None:
+        """Score the trial; at an interval boundary, decide on exploit and explore.
 
-    def _stop_waiting(self, decisions: list[Decision]) -> None:
-        for place in list(self.state.waiting):
-            self.state.waiting.remove(place.trial, place.iteration)
-            self.state.trials[place.trial].phase = TrialPhase.FINISHED
-            self._knowledge.trial_ended(place.trial)
-            decisions.append(FinishTrial(place.trial, "the target was reached"))
+        A trial that has reached the target, or whose population has stopped, trains no more.
+        """
+        if not self._evolution.cross(trial, ended.from_iteration) or self._is_stopped(trial):
+            return
+        if self.settings.stop_on_target and self._is_at_target(trial):
+            return
+        exploit = self._evolution.exploit(trial, self.state.trials)
+        if exploit is not None:
+            decisions.append(exploit)
+
+    def _note_target(self, trial: Trial, decisions: list[Decision]) -> None:
+        """If the trial is its population's first at the target, the others of it may stop."""
+        state, populations = self.state, self.settings.populations
+        mine = populations.of(trial.number)
+        if mine in state.reached or not self._is_at_target(trial):
+            return
+        state.reached.add(mine)
+        state.target_reached = len(state.reached) == len(populations)
+        if self.settings.stop_on_target:
+            for place in [p for p in state.waiting if populations.of(p.trial) == mine]:
+                state.waiting.remove(place.trial, place.iteration)
+                self._finish(state.trials[place.trial], TARGET_REACHED, decisions)
+
+    def _is_at_target(self, trial: Trial) -> bool:
+        target, mode, score = self.settings.target_score, self.settings.mode, trial.last_score
+        if target is None or score is None:
+            return False
+        return merit(score, mode) >= merit(target, mode)
+
+    def _is_stopped(self, trial: Trial) -> bool:
+        """Whether the trial's population trains no more, since its target was reached."""
+        if not self.settings.stop_on_target or not self.state.reached:
+            return False
+        return self.settings.populations.of(trial.number) in self.state.reached

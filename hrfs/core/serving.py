@@ -48,6 +48,7 @@ class Serving:
             pool_changes=state.pool_changes,
             trials=state.trials,
             workers=state.workers,
+            present=state.present,
             tca=known.tca,
             speeds=known.speeds,
             roster=known.roster,

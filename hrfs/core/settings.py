@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hrfs.core.pbt import Mode, PbtSettings
+from hrfs.core.populations import Populations
 from hrfs.core.search_space import SearchSpace
 
 
@@ -23,7 +24,8 @@ class Settings:
     mode: Mode = "max"
     target_score: float | None = None
     stop_on_target: bool = False
-    seed: int = 0
+    populations: Populations = field(default_factory=Populations)
+    """Who exploits whom, and the seeds of all that is drawn."""
     max_staleness_iterations: int | None = None
     """No trial is advanced further than this beyond the least advanced one (policy ``hrfs``)."""
 

@@ -99,11 +99,14 @@ class State:
     next_slice: int = 0
     leader: int = 0
     """Most iterations that any trial has done."""
+    reached: set[int] = field(default_factory=set)
+    """Populations of which a trial has reached the target."""
     target_reached: bool = False
+    """Whether all of them are among those."""
+    present: int = 0
+    """Workers that are there, whatever they do."""
     recalled: bool = False
     """Whether all workers had retired while trials waited, and were called back."""
-    stopped: bool = False
-    """Whether the run ends early because its target was reached."""
 
     def set_free(self, worker: Worker) -> None:
         """The worker does nothing now and may be given work; it is behind all free ones."""

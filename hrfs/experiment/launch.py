@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ class SchedulerChoice:
     ``policy`` is one of ``hrfs``, ``hrfs_paper``, ``static``, ``fastest_only``, ``greedy`` (the
     scheduling core) or ``ray_pbt`` (Ray Tune's own PopulationBasedTraining). ``request`` is
     for ``ray_pbt`` alone: the kind of worker that every trial asks for, ``cpu``, ``gpu`` or
-    ``auto`` (the kind that has most workers in all).
+    ``auto`` (the request with which the population is predicted to be done first).
     """
 
     policy: str
@@ -59,6 +59,29 @@ def check_max_staleness(
         raise ConfigError(key, iterations, rule, if_too_few)
 
 
+def check_seeds(policy: str, seeds: Sequence[int]) -> None:
+    """Make sure that the populations of these seeds can be, and may share one run.
+
+    Raises:
+        ConfigError: no seed, a negative one or one twice, or several and a scheduler that would
+            exploit across their populations.
+    """
+    key, shown = "seeds", list(seeds)
+    if not seeds:
+        rule = "must name at least one seed"
+        raise ConfigError(key, shown, rule, "null trains the one population of seed")
+    for seed in seeds:
+        if seed < 0:
+            raise ConfigError(key, shown, f"{seed} must be at least 0")
+        if shown.count(seed) > 1:
+            rule = f"names seed {seed} more than once"
+            raise ConfigError(key, shown, rule, "each seed is one population")
+    if policy == RAY_PBT and len(seeds) > 1:
+        rule = f"scheduler={RAY_PBT} would exploit across the populations"
+        remedy = f"give each a run: --multirun seed={','.join(map(str, seeds))}"
+        raise ConfigError(key, shown, rule, remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerSpec:
     """Who trains: a factory ``package.module:name`` and the plain settings it is given."""
@@ -70,11 +93,30 @@ class RunnerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PopulationOutcome:
+    """Who won one population. ``best_trial`` is None if none of its trials was ever evaluated."""
+
+    seed: int
+    best_trial: int | None
+    best_score: float | None
+    test_metrics: Mapping[str, float]
+    reason: str = ""
+    """Why the winner was not tested; empty if it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. ``best_trial`` is None if no trial was ever evaluated."""
+    """How a run ended. ``best_trial`` is None if no trial was ever evaluated.
+
+    ``best_trial`` is the best of all populations, and ``test_metrics`` are its own.
+    """
 
     status: Status
     best_trial: int | None
     best_score: float | None
     test_metrics: Mapping[str, float]
     reason: str = ""
+    populations: tuple[PopulationOutcome, ...] = ()
+    """How each population ended, in the order of the plan's seeds."""
+    request: Mapping[str, Any] | None = None
+    """Under ``ray_pbt`` what every trial asked for, and what that was chosen from."""

@@ -18,7 +18,11 @@ from hrfs.experiment.records import WorkerInfo
 
 @dataclass(frozen=True, slots=True)
 class SliceRequest:
-    """Advance ``trial`` by ``iterations`` optimizer steps on ``worker``, then evaluate it."""
+    """Advance ``trial`` by ``iterations`` optimizer steps on ``worker``, then evaluate it.
+
+    ``trial`` counts through all populations of the run, see
+    :class:`~hrfs.core.populations.Populations`.
+    """
 
     slice: int
     trial: int
@@ -60,7 +64,9 @@ class SliceRunner(Protocol):
     """
 
     def begin(self, trial: int) -> None:
-        """Make fresh weights for ``trial``, a function of (seed, trial) alone."""
+        """Make fresh weights for ``trial``, a function of its population's seed and of its
+        number within that population alone.
+        """
 
     def load(self, file: Path) -> None:
         """Take up the state that some runner's :meth:`save` wrote to ``file``."""

@@ -46,12 +46,16 @@ def write_final(
 ) -> dict[str, Any]:
     """Write ``trials.csv``, the test metrics' curve points and ``summary.json``; return the last.
 
-    To be called after the run has ended and the winner was tested. A write that fails is a
+    To be called after the run has ended and the winners were tested. A write that fails is a
     warning in the log and in the summary, not an error.
     """
     TrialsCsv(out_dir / TRIALS, history).write()
     if test_metrics:
-        write_test_metrics(out_dir / TENSORBOARD, test_metrics, history.iterations, history)
+        write_test_metrics(out_dir / TENSORBOARD, test_metrics, history)
+    populations = outcome.populations if outcome and len(outcome.populations) > 1 else ()
+    for number, population in enumerate(populations):
+        if population.test_metrics:
+            write_test_metrics(out_dir / TENSORBOARD, population.test_metrics, history, number)
     summary = summarise(history, test_metrics, outcome)
     write_summary(out_dir / SUMMARY, summary, history)
     return summary

@@ -24,6 +24,7 @@ def check_consistency(records: Sequence[SliceRecord], summary: Mapping[str, Any]
         *_sums(records, summary),
         *_best(records, summary),
         *_winner(records, summary),
+        *_populations(records, summary),
     ]
 
 
@@ -75,6 +76,11 @@ def _sums(records: Sequence[SliceRecord], summary: Mapping[str, Any]) -> list[st
     if records:
         makespan_s = max(r.end_s for r in records) - min(r.start_s for r in records)
         pairs.append(("makespan_s", makespan_s, summary["makespan_s"]))
+    return _unequal(pairs)
+
+
+def _unequal(pairs: Sequence[tuple[str, float, float | None]]) -> list[str]:
+    """Pairs of (name, as counted, as told) that differ."""
     return [
         f"{name}: slices say {counted!r}, summary {told!r}"
         for name, counted, told in pairs
@@ -112,3 +118,42 @@ def _winner(records: Sequence[SliceRecord], summary: Mapping[str, Any]) -> list[
         t for t, s in sorted(last.items()) if math.isfinite(s) and sign * (s - told["score"]) > 0
     ]
     return [f"trials {better} end better than the winner {told['trial']}"] if better else []
+
+
+def _populations(records: Sequence[SliceRecord], summary: Mapping[str, Any]) -> list[str]:
+    """Of several populations: each by its own slices, and all together the whole run."""
+    populations = summary.get("populations", [])
+    if len(populations) < 2:
+        return (
+            [] if summary["seeds"] == [summary["seed"]] else ["seed is not the only one of seeds"]
+        )
+    wrong = []
+    if [told["seed"] for told in populations] != summary["seeds"]:
+        wrong.append(f"seeds are {summary['seeds']}, populations {populations}")
+    numbers = [n for told in populations for n in range(told["trials"][0], told["trials"][1] + 1)]
+    if numbers != list(range(summary["plan"]["trials"])):
+        wrong.append(f"populations do not share out the {summary['plan']['trials']} trials")
+    for told in populations:
+        wrong += [f"seed {told['seed']}: {line}" for line in _population(records, told, summary)]
+    taken = sum(told["exploits"] for told in populations)
+    if taken != summary["exploits"]:
+        wrong.append(f"populations took {taken} exploits, summary {summary['exploits']}")
+    return wrong
+
+
+def _population(
+    records: Sequence[SliceRecord], told: Mapping[str, Any], summary: Mapping[str, Any]
+) -> list[str]:
+    first, last = told["trials"]
+    mine = [record for record in records if first <= record.trial <= last]
+    own = {**told, "plan": summary["plan"]}
+    strangers = [r.slice for r in mine if r.parent is not None and not first <= r.parent <= last]
+    wrong = [f"slices {strangers} began with another population's weights"] if strangers else []
+    pairs: list[tuple[str, float, float | None]] = [
+        ("iterations", sum(r.to_iteration - r.from_iteration for r in mine), told["iterations"]),
+        ("worker_s", sum(r.end_s - r.start_s for r in mine), told["worker_s"]),
+    ]
+    if mine:
+        makespan_s = max(r.end_s for r in mine) - min(r.start_s for r in mine)
+        pairs.append(("makespan_s", makespan_s, told["makespan_s"]))
+    return [*wrong, *_unequal(pairs), *_best(mine, own), *_winner(mine, own)]

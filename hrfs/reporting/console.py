@@ -73,6 +73,8 @@ class Console(Observer):
         lines = [f"hrfs {__version__}: {title}" if title else f"hrfs {__version__}", goal(plan)]
         lines.append(f"{len(workers)} worker{'' if len(workers) == 1 else 's'}:")
         lines += [f"  {line}" for line in describe_workers(workers, is_emulated(plan))]
+        if "request" in plan.labels:
+            lines.append(f"every trial asks for {plan.labels['request']}")
         for number, line in enumerate(lines):
             self._print(Text(line, style="bold" if number == 0 else ""))
         self._print(Text(""))

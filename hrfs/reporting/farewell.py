@@ -39,6 +39,7 @@ def summary_lines(summary: Mapping[str, Any], out_dir: Path) -> dict[str, str]:
     lines = {
         "run": f"{summary['status']}: {reason}" if reason else str(summary["status"]),
         "winner": _winner(summary),
+        "winners": _winners(summary),
         "best seen": _best(summary) if summary["best"] else "",
         "time": _time(summary),
         "over GPUs": over_gpus_line(summary["over_gpus"]) if summary["over_gpus"] else "",
@@ -58,13 +59,28 @@ def summary_lines(summary: Mapping[str, Any], out_dir: Path) -> dict[str, str]:
 
 
 def _winner(summary: Mapping[str, Any]) -> str:
-    winner, metric = summary["winner"], summary["plan"]["metric"]
+    winner = summary["winner"]
+    seed = "" if winner is None or "seed" not in winner else f" of seed {winner['seed']}"
+    return _won(summary, summary["plan"]["metric"], seed)
+
+
+def _winners(summary: Mapping[str, Any]) -> str:
+    """Of several populations a line for each."""
+    metric = summary["plan"]["metric"]
+    return "\n".join(
+        f"seed {told['seed']}: {_won(told, metric)}" for told in summary.get("populations", ())
+    )
+
+
+def _won(told: Mapping[str, Any], metric: str, seed: str = "") -> str:
+    """Who won a run or a population, and the test."""
+    winner = told["winner"]
     if winner is None:
-        return f"none: {summary['test_reason'] or 'no trial has a finite score'}"
-    text = f"trial {winner['trial']}, {metric} {number(winner['score'])}"
-    if summary["test"] is None:
-        return f"{text}, not tested: {summary['test_reason']}"
-    return ", ".join([text, *(f"{name} {number(v)}" for name, v in summary["test"].items())])
+        return f"none: {told['test_reason'] or 'no trial has a finite score'}"
+    text = f"trial {winner['trial']}{seed}, {metric} {number(winner['score'])}"
+    if told["test"] is None:
+        return f"{text}, not tested: {told['test_reason']}"
+    return ", ".join([text, *(f"{name} {number(v)}" for name, v in told["test"].items())])
 
 
 def _estimates(told: Mapping[str, Any]) -> str:
@@ -78,7 +94,9 @@ def _estimates(told: Mapping[str, Any]) -> str:
 
 def _best(summary: Mapping[str, Any]) -> str:
     best = summary["best"]
-    return f"{number(best['score'])} by trial {best['trial']} at iteration {best['iteration']}"
+    seed = f" of seed {best['seed']}" if "seed" in best else ""
+    score, iteration = number(best["score"]), best["iteration"]
+    return f"{score} by trial {best['trial']}{seed} at iteration {iteration}"
 
 
 def _time(summary: Mapping[str, Any]) -> str:

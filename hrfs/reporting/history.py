@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,21 +124,31 @@ class History(Observer):
         """Iterations of the most advanced trial."""
         return max((trial.iterations for trial in self.trials.values()), default=0)
 
-    def best(self) -> SliceRecord | None:
-        """The slice with the best finite score; of equals the one that ended first."""
+    def of_population(self, population: int | None) -> Iterable[TrialHistory]:
+        """The trials of one population, or of all (None), by their numbers."""
+        if population is None:
+            return self.trials.values()
+        return [self.trials[number] for number in self.plan.populations.members(population)]
+
+    def best(self, population: int | None = None) -> SliceRecord | None:
+        """The slice with the best finite score; of equals the one that ended first.
+
+        Of one population, or of all (None).
+        """
         chosen: SliceRecord | None = None
-        for trial in self.trials.values():
+        for trial in self.of_population(population):
             if trial.best is not None and (chosen is None or self._beats(trial.best, chosen)):
                 chosen = trial.best
         return chosen
 
-    def winner(self) -> TrialHistory | None:
+    def winner(self, population: int | None = None) -> TrialHistory | None:
         """The trial with the best last score, of equals the one with the lowest number.
 
-        The last score counts and not the best one: its weights are those that still exist.
+        Of one population, or of all (None). The last score counts and not the best one: its
+        weights are those that still exist.
         """
         chosen: TrialHistory | None = None
-        for trial in self.trials.values():
+        for trial in self.of_population(population):
             score = trial.last_score
             if score is None or not math.isfinite(score):
                 continue

@@ -10,6 +10,10 @@ the makespan, also if it came late or left early; ``utilisation`` of the run is 
 workers together. ``time_to_target_s`` counts from the first start. ``estimates`` says of how many
 slices the seconds lay in the 80 % interval predicted from the slices before, and the median of
 ``|log(actual / predicted)|``. What could not be measured is null.
+
+``request`` says under Ray's own PBT what every trial asked for, and what it was chosen from.
+Of a run with several populations ``seed`` is null, and ``populations``
+(:mod:`hrfs.reporting.populations`) says of each how it went; all else is about all of them.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from hrfs.reporting.cells import strict
 from hrfs.reporting.durable import WriteGuard
 from hrfs.reporting.history import History
 from hrfs.reporting.over_gpus import over_gpus
+from hrfs.reporting.populations import population_summaries, told_best, told_test, told_winner
 from hrfs.reporting.spread import spread
 
 FORMAT = 1
@@ -45,15 +50,18 @@ def summarise(
     says how the run ended and which trial was tested; without it both are read from the
     history.
     """
+    best = history.best()
     summary = {
         "format": FORMAT,
         **_ending(history, outcome),
         **_identity(history),
-        "best": _best(history),
+        "best": told_best(history, best),
         "winner": _winner(history, outcome),
-        **_test(history, test_metrics, outcome),
+        **told_test(test_metrics, outcome.reason if outcome else "", best),
         **_times(history),
         **_counts(history),
+        **_populations(history, outcome),
+        "request": dict(outcome.request) if outcome and outcome.request else None,
         "workers": [_worker(history, worker) for worker in history.workers.values()],
         "worker_kinds": _worker_kinds(history),
         "warnings": list(history.warnings),
@@ -88,7 +96,8 @@ def _identity(history: History) -> dict[str, Any]:
         "cluster": plan.labels.get("cluster"),
         "emulated": emulated(history),
         "labels": dict(plan.labels),
-        "seed": plan.seed,
+        "seed": plan.seeds[0] if len(plan.seeds) == 1 else None,
+        "seeds": list(plan.seeds),
         "plan": {
             "trials": plan.trials,
             "stop_iterations": plan.stop_iterations,
@@ -101,48 +110,17 @@ def _identity(history: History) -> dict[str, Any]:
     }
 
 
-def _best(history: History) -> dict[str, Any] | None:
-    best = history.best()
-    if best is None:
-        return None
-    return {
-        "trial": best.trial,
-        "score": best.score,
-        "iteration": best.to_iteration,
-        "slice": best.slice,
-        "worker": best.worker,
-        "end_s": best.end_s,
-        "hyperparameters": dict(best.hyperparameters),
-    }
-
-
 def _winner(history: History, outcome: Outcome | None) -> dict[str, Any] | None:
     if outcome is not None:
-        number = outcome.best_trial
-    else:
-        winner = history.winner()
-        number = winner.trial if winner else None
-    if number is None:
-        return None
-    trial = history.trials[number]
-    return {
-        "trial": number,
-        "score": outcome.best_score if outcome else trial.last_score,
-        "iteration": trial.iterations,
-        "hyperparameters": dict(trial.hyperparameters),
-    }
+        return told_winner(history, outcome.best_trial, outcome.best_score)
+    winner = history.winner()
+    return told_winner(history, winner.trial, winner.last_score) if winner else None
 
 
-def _test(
-    history: History, test_metrics: Mapping[str, float], outcome: Outcome | None
-) -> dict[str, Any]:
-    if test_metrics:
-        return {"test": dict(test_metrics), "test_reason": None}
-    reason = outcome.reason if outcome else ""
-    if not reason:
-        scored = history.best() is not None
-        reason = "the winner was not tested" if scored else "no trial has a finite score"
-    return {"test": None, "test_reason": reason}
+def _populations(history: History, outcome: Outcome | None) -> dict[str, Any]:
+    if len(history.plan.seeds) == 1:
+        return {}
+    return {"populations": population_summaries(history, outcome)}
 
 
 def _times(history: History) -> dict[str, Any]:

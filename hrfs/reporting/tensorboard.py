@@ -7,6 +7,10 @@ leader when the slice ended) and ``worker/kind`` (a number; ``worker/name`` and 
 experiment's ``run`` say in words which kind that is). Hyperparameters that are no numbers are
 texts. The run ``experiment`` has the iterations of all trials together as step. Wall times are
 those of the slices.
+
+Of several populations each has a folder of its own, named by its seed: ``seed_1/trial_05`` and
+``seed_1/experiment``, with the scores and exploits of that population and the iterations of its
+trials as step. Trials keep the numbers that they have in the other files.
 """
 
 from __future__ import annotations
@@ -65,6 +69,8 @@ class TensorBoard(Observer):
             self._first_start_s = min(self._first_start_s, record.start_s)
             self._trial_scalars(record)
             self._experiment_scalars(record)
+            if len(self._history.plan.seeds) > 1:
+                self._population_scalars(record)
         self._flush()
 
     def on_end(self, time_s: float) -> None:
@@ -78,14 +84,17 @@ class TensorBoard(Observer):
         self._flush()
 
     def _run(self, trial: int) -> str:
-        digits = max(2, len(str(self._history.plan.trials - 1)))
-        return f"trial_{trial:0{digits}d}"
+        plan = self._history.plan
+        digits = max(2, len(str(plan.trials - 1)))
+        return f"{_folder(plan, plan.populations.of(trial))}trial_{trial:0{digits}d}"
 
     def _open(self, plan: Plan) -> None:
         """Make all files with what stands at their beginning, unless that is done."""
         if self._files:
             return
         names = [EXPERIMENT, *(self._run(trial) for trial in range(plan.trials))]
+        if len(plan.seeds) > 1:
+            names += [_folder(plan, number) + EXPERIMENT for number in range(len(plan.seeds))]
         files = {name: EventFile(self._folder / name) for name in names}
         wall = self._origin
         first = {trial: plan.initial_hyperparameters(trial) for trial in range(plan.trials)}
@@ -139,14 +148,8 @@ class TensorBoard(Observer):
             "workers/busy": float(len(busy_until_now)),
             "exploits": float(len(history.exploits)),
             "failures": float(len(history.failures)),
+            **_scores(history, None),
         }
-        best = history.best()
-        if best is not None and best.score is not None:
-            scalars["score/best"] = best.score
-        last = [t.last_score for t in history.trials.values() if t.last_score is not None]
-        finite = [score for score in last if math.isfinite(score)]
-        if finite:
-            scalars["score/median"] = statistics.median(finite)
         passed_s = record.end_s - self._first_start_s
         busy = utilisation(history.busy_s, passed_s, len(history.workers))
         if busy is not None:
@@ -154,6 +157,16 @@ class TensorBoard(Observer):
         for tag, value in scalars.items():
             wall = self._origin + record.end_s
             self._files[EXPERIMENT].scalar(tag, value, history.iterations, wall)
+
+    def _population_scalars(self, record: SliceRecord) -> None:
+        history, plan = self._history, self._history.plan
+        population = plan.populations.of(record.trial)
+        trials = list(history.of_population(population))
+        exploits = float(sum(trial.exploits_taken for trial in trials))
+        step = sum(trial.iterations for trial in trials)
+        file, wall = self._files[_folder(plan, population) + EXPERIMENT], record.end_s
+        for tag, value in {"exploits": exploits, **_scores(history, population)}.items():
+            file.scalar(tag, value, step, self._origin + wall)
 
     def _flush(self) -> None:
         def flush_all() -> None:
@@ -163,16 +176,40 @@ class TensorBoard(Observer):
         self._guard.attempt(flush_all)
 
 
+def _folder(plan: Plan, population: int) -> str:
+    """What stands before the names of a population's runs: nothing if it is the only one."""
+    return f"seed_{plan.seeds[population]}/" if len(plan.seeds) > 1 else ""
+
+
+def _scores(history: History, population: int | None) -> dict[str, float]:
+    """Best score so far, and the median of the last ones: of a population, or of all (None)."""
+    scalars: dict[str, float] = {}
+    best = history.best(population)
+    if best is not None and best.score is not None:
+        scalars["score/best"] = best.score
+    last = [trial.last_score for trial in history.of_population(population)]
+    finite = [score for score in last if score is not None and math.isfinite(score)]
+    if finite:
+        scalars["score/median"] = statistics.median(finite)
+    return scalars
+
+
 def write_test_metrics(
-    folder: Path, test_metrics: Mapping[str, float], step: int, history: History
+    folder: Path,
+    test_metrics: Mapping[str, float],
+    history: History,
+    population: int | None = None,
 ) -> None:
     """Add the winner's test metrics (``test/acc``, ...) to the finished run ``experiment``.
 
-    A metric whose name does not begin with ``test/`` gets that before it.
+    That of one population, or of all (None). A metric whose name does not begin with ``test/``
+    gets that before it.
     """
 
     def write() -> None:
-        file = EventFile(folder / EXPERIMENT)
+        within = "" if population is None else _folder(history.plan, population)
+        step = sum(trial.iterations for trial in history.of_population(population))
+        file = EventFile(folder / f"{within}{EXPERIMENT}")
         for name, value in test_metrics.items():
             tag = name if name.startswith("test/") else f"test/{name}"
             file.scalar(tag, float(value), step, time.time())
@@ -185,6 +222,9 @@ def _labels_table(plan: Plan) -> str:
     """The plan's labels as a Markdown table, the cluster first."""
     facts = {"cluster": plan.labels.get("cluster", "")} | dict(plan.labels)
     facts |= {"trials": plan.trials, "stop_iterations": plan.stop_iterations}
-    facts |= {"interval_iterations": plan.interval_iterations, "seed": plan.seed}
+    facts |= {
+        "interval_iterations": plan.interval_iterations,
+        "seed": ", ".join(map(str, plan.seeds)),
+    }
     rows = [f"| {name} | {value} |" for name, value in facts.items()]
     return "\n".join(["| what | value |", "| --- | --- |", *rows])

@@ -27,6 +27,8 @@ class TrialRow:
     """One trial at one moment, as the table shows it."""
 
     trial: int
+    seed: int
+    """That of its population."""
     status: str
     worker: str
     hyperparameters: tuple[str, ...]
@@ -57,6 +59,7 @@ def trial_rows(history: History, now_s: float) -> list[TrialRow]:
         rows.append(
             TrialRow(
                 trial=trial.trial,
+                seed=history.plan.populations.identity(trial.trial)[0],
                 status="running" if start else _resting(trial, history.plan.stop_iterations),
                 worker=start.worker if start else "",
                 hyperparameters=tuple(number(values.get(name)) for name in names),
@@ -114,7 +117,10 @@ def _table(history: History, now_s: float, most_rows: int) -> Table:
     names = shown_hyperparameters(history)
     worker_width = 24 if len(names) < MOST_HYPERPARAMETERS else 14
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    several = len(history.plan.seeds) > 1
     _add_column(table, "trial", most=5, right=True)
+    if several:
+        _add_column(table, "seed", most=6, right=True)
     _add_column(table, "status", most=8)
     _add_column(table, "worker", most=worker_width)
     for name in names:
@@ -124,12 +130,12 @@ def _table(history: History, now_s: float, most_rows: int) -> Table:
     rows = trial_rows(history, now_s)
     left_out = max(0, len(rows) - most_rows)
     top = most_rows - most_rows // 3 if left_out else len(rows)
-    for row in rows[:top]:
-        table.add_row(*_cells(row, worker_width), style=STYLES.get(row.status, ""))
-    if left_out:
-        table.add_row("...", f"{left_out} more", style="dim")
-        for row in rows[top + left_out :]:
-            table.add_row(*_cells(row, worker_width), style=STYLES.get(row.status, ""))
+    for place, row in enumerate(rows):
+        if place < top or place >= top + left_out:
+            cells = _cells(row, worker_width, several)
+            table.add_row(*cells, style=STYLES.get(row.status, ""))
+        elif place == top:
+            table.add_row("...", *([""] if several else []), f"{left_out} more", style="dim")
     return table
 
 
@@ -145,10 +151,11 @@ def _add_column(table: Table, name: str, most: int, right: bool = False) -> None
     )
 
 
-def _cells(row: TrialRow, worker_width: int) -> list[str]:
+def _cells(row: TrialRow, worker_width: int, with_seed: bool) -> list[str]:
     score = "-" if row.score is None else f"{row.score:.4f}"
     return [
         str(row.trial),
+        *([str(row.seed)] if with_seed else []),
         row.status,
         ending(row.worker, worker_width),
         *row.hyperparameters,

@@ -2,7 +2,8 @@
 
 ``lineage`` says where the trial's weights come from: ``3<-7@150<-2@100`` reads "trial 3 took
 over the weights of trial 7 at iteration 150, which had taken over those of trial 2 at 100".
-``hyperparameters`` is a JSON list of ``[from_iteration, values]``, one item per change.
+``seed`` is that of the trial's population. ``hyperparameters`` is a JSON list of
+``[from_iteration, values]``, one item per change.
 ``status`` is ``finished``, ``stopped`` (ended before its last iteration), ``error`` or
 ``unfinished``; ``status_reason`` says why. ``seconds/<kind>`` and ``slices/<kind>`` count the
 slices that ended with a result.
@@ -40,8 +41,12 @@ def kinds_seen(history: History) -> list[str]:
 def trials_table(history: History) -> str:
     """The whole file as text."""
     kinds = kinds_seen(history)
-    rows = [_cells(trial, history.plan.stop_iterations) for trial in history.trials.values()]
-    header = [*_cells(TrialHistory(0, {}), 1)]
+    plan = history.plan
+    rows = [
+        _cells(trial, plan.populations.identity(trial.trial)[0], plan.stop_iterations)
+        for trial in history.trials.values()
+    ]
+    header = [*_cells(TrialHistory(0, {}), 0, 1)]
     lines = [format_line([*header, *_kind_columns(kinds)])]
     for trial, cells in zip(history.trials.values(), rows, strict=True):
         seconds = [encode_number(trial.seconds_by_kind.get(kind, 0.0)) for kind in kinds]
@@ -54,10 +59,11 @@ def _kind_columns(kinds: list[str]) -> list[str]:
     return [f"seconds/{kind}" for kind in kinds] + [f"slices/{kind}" for kind in kinds]
 
 
-def _cells(trial: TrialHistory, stop_iterations: int) -> dict[str, str]:
+def _cells(trial: TrialHistory, seed: int, stop_iterations: int) -> dict[str, str]:
     best = trial.best
     return {
         "trial": str(trial.trial),
+        "seed": str(seed),
         "status": trial.status(stop_iterations),
         "status_reason": one_line(trial.end_reason),
         "iterations": str(trial.iterations),

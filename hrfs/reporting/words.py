@@ -63,15 +63,23 @@ def headline(plan: Plan) -> str:
 
 def goal(plan: Plan) -> str:
     """Population and stop in one line."""
+    several = len(plan.seeds)
+    size = plan.trials // several
     parts = [
-        f"population {plan.trials}",
+        f"population {size}" if several == 1 else f"{several} populations of {size}",
         f"{plan.stop_iterations} iterations each",
         f"interval {plan.interval_iterations}",
         f"{plan.metric} ({plan.mode})",
     ]
     if plan.target_score is not None:
         parts.append(f"target {plan.target_score:g}")
-    return ", ".join([*parts, f"seed {plan.seed}"])
+    return ", ".join([*parts, seeds(plan.seeds)])
+
+
+def seeds(several: Sequence[int]) -> str:
+    """``seed 0``, or ``seeds 0, 1, 2`` of as many populations."""
+    listed = ", ".join(map(str, several))
+    return f"seed {listed}" if len(several) == 1 else f"seeds {listed}"
 
 
 def device(worker: WorkerInfo, on_emulated_cluster: bool) -> str:

@@ -28,7 +28,7 @@ def clairvoyant_bound_s(workload: Workload, iterations: Sequence[int] | None = N
         speed_steps(w.seconds_per_iteration, w.joins_at_s, w.leaves_at_s, w.speed_changes)
         for w in workload.workers
     ]
-    work = [workload.stop_iteration] * workload.trials if iterations is None else iterations
+    work = [workload.stop_iteration] * workload.all_trials if iterations is None else iterations
     return least_makespan_s(work, speeds, cost_factors(workload))
 
 
@@ -39,11 +39,12 @@ def cost_factors(workload: Workload) -> NDArray[np.float64] | None:
     """
     if workload.work_factor is None and not workload.kind_factors:
         return None
-    factors = np.ones((len(workload.workers), workload.trials))
+    factors = np.ones((len(workload.workers), workload.all_trials))
     if workload.work_factor is not None:
-        factors *= np.asarray(workload.work_factor)
+        factors *= np.asarray(workload.by_trial(workload.work_factor))
     for row, worker in zip(factors, workload.workers, strict=True):
-        row *= np.asarray(workload.kind_factors.get(worker.kind, 1.0))
+        if worker.kind in workload.kind_factors:
+            row *= np.asarray(workload.by_trial(workload.kind_factors[worker.kind]))
     return factors
 
 

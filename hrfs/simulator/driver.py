@@ -27,7 +27,7 @@ from hrfs.experiment.records import SliceRecord
 from hrfs.simulator.collector import without_collection
 from hrfs.simulator.durations import Durations
 from hrfs.simulator.history import History, UnderWay
-from hrfs.simulator.learning import Learning
+from hrfs.simulator.learning import Learners
 from hrfs.simulator.result import Simulation
 from hrfs.simulator.spec import Workload
 from hrfs.simulator.streams import Purpose, Stream
@@ -56,7 +56,7 @@ def play(
         ConfigError: every worker has left, or a slice's seconds cannot be told as a number.
         RuntimeError: trials and workers are left and nothing runs, which no policy may do.
     """
-    learning = Learning(workload.curve, workload.trials, workload.seed) if workload.curve else None
+    learning = Learners(workload.curve, workload.populations) if workload.curve else None
     settings = _settings(workload, learning, max_staleness_iterations)
     with without_collection():
         return _Clock(workload, learning, Scheduler(settings, policy), after_event).run()
@@ -76,7 +76,7 @@ class _Clock:
     def __init__(
         self,
         workload: Workload,
-        learning: Learning | None,
+        learning: Learners | None,
         scheduler: Scheduler,
         after_event: AfterEvent | None,
     ) -> None:
@@ -91,12 +91,12 @@ class _Clock:
         self._due: list[tuple[float, _Kind, int]] = []
         self._under_way: dict[int, UnderWay] = {}
         self._weights_on: dict[int, str] = {}
-        self._unfinished = workload.trials
+        self._unfinished = workload.all_trials
         self._history = History({w.name: w.kind for w in workload.workers})
 
     def run(self) -> Simulation:
         """Feed the core until every trial has finished."""
-        for trial in range(self._workload.trials):
+        for trial in range(self._workload.all_trials):
             first = self._learning.first_hyperparameters(trial) if self._learning else {}
             self._tell(TrialAdded(0.0, trial, first))
         for index, worker in enumerate(self._workload.workers):
@@ -183,13 +183,13 @@ class _Clock:
         if any(worker.phase is not WorkerPhase.GONE for worker in workers):
             raise RuntimeError("trials are left but no slice is under way")
         left_s = max(worker.leaves_at_s or 0.0 for worker in self._workload.workers)
-        left = f"{self._unfinished} of {self._workload.trials} trials are unfinished"
+        left = f"{self._unfinished} of {self._workload.all_trials} trials are unfinished"
         rule = f"all had left at {left_s:g} s while {left}"
         raise ConfigError("workers", len(self._workload.workers), rule, "let one stay longer")
 
 
 def _settings(
-    workload: Workload, learning: Learning | None, max_staleness_iterations: int | None
+    workload: Workload, learning: Learners | None, max_staleness_iterations: int | None
 ) -> Settings:
     return Settings(
         stop_iterations=workload.stop_iteration,
@@ -197,6 +197,6 @@ def _settings(
         search_space=learning.search_space if learning else {},
         target_score=workload.target_score,
         stop_on_target=workload.stop_on_target,
-        seed=workload.seed,
+        populations=workload.populations,
         max_staleness_iterations=max_staleness_iterations,
     )

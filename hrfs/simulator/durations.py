@@ -83,10 +83,10 @@ def _slice_factor(workload: Workload) -> Callable[[int], float]:
 
 def _trial_factors(workload: Workload, kind: str) -> Sequence[float] | None:
     """The factor of each trial on workers of ``kind``; None if it is 1 for all."""
-    work, of_kind = workload.work_factor, workload.kind_factors.get(kind)
-    if work is None or of_kind is None:
-        return of_kind if work is None else work
-    return [a * b for a, b in zip(work, of_kind, strict=True)]
+    given = [f for f in (workload.work_factor, workload.kind_factors.get(kind)) if f is not None]
+    if not given:
+        return None
+    return [math.prod(both) for both in zip(*map(workload.by_trial, given), strict=True)]
 
 
 def _move_seconds(workload: Workload) -> Callable[[str, str], float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hrfs.core.populations import Populations
 from hrfs.core.search_space import Hyperparameter, LogUniform, SearchSpace, sample_all
 from hrfs.simulator.spec import LearningCurve
 from hrfs.simulator.streams import Purpose, Stream
@@ -17,8 +18,51 @@ CEILING = "ceiling"
 HALF_LIFE = "half_life_iterations"
 
 
+class Learners:
+    """What each population learns by itself, by the numbers that trials have in the run."""
+
+    def __init__(self, curve: LearningCurve, populations: Populations) -> None:
+        self._populations = populations
+        self._learning = [
+            Learning(curve, len(populations.members(number)), seed)
+            for number, seed in enumerate(populations.seeds)
+        ]
+        self.search_space = _search_space(curve)
+
+    def first_hyperparameters(self, trial: int) -> dict[str, Any]:
+        """:meth:`Learning.first_hyperparameters` of the trial's population."""
+        learning, member = self._of(trial)
+        return learning.first_hyperparameters(member)
+
+    def train(
+        self, trial: int, iterations: int, hyperparameters: Mapping[str, Any], number: int
+    ) -> float:
+        """:meth:`Learning.train` in the trial's population."""
+        learning, member = self._of(trial)
+        return learning.train(member, iterations, hyperparameters, number)
+
+    def take_over(self, trial: int, donor: int) -> None:
+        """``trial`` has the weights of ``donor``, who is of its population, from now on.
+
+        Raises:
+            ValueError: it is of another.
+        """
+        learning, member = self._of(trial)
+        source, giver = self._of(donor)
+        if source is not learning:
+            raise ValueError(f"trial {trial} is to take over trial {donor} of another population")
+        learning.take_over(member, giver)
+
+    def _of(self, trial: int) -> tuple[Learning, int]:
+        population = self._populations.of(trial)
+        return self._learning[population], self._populations.identity(trial)[1]
+
+
 class Learning:
-    """The true score of every trial's weights, and how slices change it."""
+    """The true score of every trial's weights of one population, and how slices change it.
+
+    Trials are numbered within the population, slices within the run.
+    """
 
     def __init__(self, curve: LearningCurve, trials: int, seed: int) -> None:
         self._curve = curve

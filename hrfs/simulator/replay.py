@@ -24,8 +24,9 @@ def workload_from_run(
     stop_iteration: int,
     interval: int,
     gone: Collection[str] = (),
+    seeds: Sequence[int] | None = None,
 ) -> Workload:
-    """The cluster and the population that ``records`` tell of.
+    """The cluster and the populations that ``records`` tell of.
 
     Time 0 is the run's first start. A worker joins when its first slice began, or a later one
     for whose process it had waited longer than it had worked. If that slice took much longer
@@ -35,14 +36,15 @@ def workload_from_run(
 
     Args:
         records: finished slices, in any order.
-        trials: size of the population.
+        trials: size of the population, or of each.
         stop_iteration: iterations of each trial.
         interval: K in iterations.
         gone: workers that had left when the run ended; they leave after their last slice.
+        seeds: one for each population; None is one population.
 
     Raises:
         ConfigError: no slice has finished, one does not say how long training took, or its
-            trial is not one of the population.
+            trial is not one of the populations.
     """
     done = sorted(
         (r for r in records if r.iterations > 0), key=lambda record: (record.start_s, record.slice)
@@ -50,7 +52,8 @@ def workload_from_run(
     if not done:
         rule = "no slice of the run has finished, so no speed is known"
         raise ConfigError("slices", 0, rule, "let it run until each worker has finished a few")
-    _check_records(done, trials)
+    all_trials = trials * (1 if seeds is None else len(seeds))
+    _check_records(done, all_trials)
     begin_s, done = done[0].start_s, _once_ready(done)
     measured = measure(done)
     factors = measured.trial_factors
@@ -61,7 +64,8 @@ def workload_from_run(
         workers=_workers(done, measured, gone, begin_s),
         migration_s=measured.migration_s,
         duration_factors=_in_order(measured, done),
-        work_factor=tuple(factors.get(t, 1.0) for t in range(trials)) if factors else None,
+        work_factor=tuple(factors.get(t, 1.0) for t in range(all_trials)) if factors else None,
+        seeds=None if seeds is None else tuple(seeds),
     )
     check(workload)
     return workload

@@ -18,11 +18,20 @@ def check(workload: Workload) -> None:
     if workload.interval > workload.stop_iteration:
         rule = f"must be at most stop_iteration={workload.stop_iteration}"
         raise ConfigError("interval", workload.interval, rule)
+    _check_seeds(workload)
     _check_names(workload)
     _check_times(workload)
     _check_factors(workload)
     _check_moves(workload)
     _check_learning(workload)
+
+
+def _check_seeds(workload: Workload) -> None:
+    seeds = list(workload.seeds or ())
+    for seed, times in Counter(seeds).items():
+        if times > 1:
+            rule = f"names seed {seed} {times} times"
+            raise ConfigError("seeds", seeds, rule, "its populations would be alike, leave it once")
 
 
 def _check_names(workload: Workload) -> None:
@@ -65,9 +74,12 @@ def _check_factors(workload: Workload) -> None:
 
 
 def _check_one_per_trial(key: str, length: int, workload: Workload) -> None:
-    if length != workload.trials:
-        rule = f"must be one for each of the {workload.trials} trials"
-        raise ConfigError(key, f"{length} numbers", rule)
+    if length in (workload.trials, workload.all_trials):
+        return
+    rule = f"must be one for each of the {workload.trials} trials"
+    if workload.all_trials > workload.trials:
+        rule += f" of a population, or of the {workload.all_trials} trials of all"
+    raise ConfigError(key, f"{length} numbers", rule)
 
 
 def _check_moves(workload: Workload) -> None:

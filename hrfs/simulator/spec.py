@@ -6,17 +6,20 @@ Each field's range stands in its annotation, and is checked where a spec is read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Lt, MinLen
 
+from hrfs.core.populations import Populations
+
 Name = Annotated[str, MinLen(1)]
 Count = Annotated[int, Ge(1)]
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
+Seed = Annotated[int, Ge(0)]
 STRICT = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 """Pydantic's settings: no unknown keys, no text or truth value as a number, no NaN."""
 
@@ -92,7 +95,10 @@ class LearningCurve:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A population and a cluster.
+    """One population or several, and a cluster.
+
+    ``trials`` are those of each population. Trials are numbered through, those of the first
+    population first, and all populations share the workers.
 
     Slice number n (in order of start, from 0) of trial t, k iterations on worker w, lasts::
 
@@ -112,18 +118,35 @@ class Workload:
     workers: Annotated[tuple[SimulatedWorker, ...], MinLen(1)]
     migration_s: NotNegative = 0.0
     duration_factors: Annotated[tuple[Positive, ...], MinLen(1)] = (1.0,)
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
+    """Of what happens to the cluster (noise and failures), and of the population if it is one."""
+    seeds: Annotated[tuple[Seed, ...], MinLen(1)] | None = None
+    """One population for each, in place of that of ``seed``."""
     noise_sigma: NotNegative = 0.0
     work_factor: tuple[Positive, ...] | None = None
-    """One per trial; None is 1 for all."""
+    """One per trial of a population, or of all populations; None is 1 for all."""
     kind_factors: Mapping[str, tuple[Positive, ...]] = field(default_factory=dict)
-    """By kind of worker, one per trial; a kind that is not listed has 1 for all."""
+    """By kind of worker, as many; a kind that is not listed has 1 for all."""
     checkpoint_bytes: NotNegative | None = None
     link_bytes_per_s: Positive | None = None
     links: tuple[Link, ...] = ()
     curve: LearningCurve | None = None
     target_score: float | None = None
     stop_on_target: bool = False
+
+    @property
+    def populations(self) -> Populations:
+        """Which trial belongs to which seed."""
+        return Populations((self.seed,) if self.seeds is None else self.seeds, self.trials)
+
+    @property
+    def all_trials(self) -> int:
+        """Trials of all populations together."""
+        return self.trials * (1 if self.seeds is None else len(self.seeds))
+
+    def by_trial(self, factors: Sequence[float]) -> tuple[float, ...]:
+        """Factors of all trials, given those of one population's trials or of all."""
+        return tuple(factors) * (self.all_trials // len(factors))
 
     @classmethod
     def from_mapping(cls, plain: Mapping[str, Any]) -> Workload:

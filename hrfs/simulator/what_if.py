@@ -33,8 +33,9 @@ def changed(base: Scenario, changes: str, schedulers: Collection[str]) -> Scenar
 
     ``-NAME`` takes a worker away, ``-N:KIND`` the N slowest of a kind. ``+N:KIND`` adds N that
     are like the middle one of their kind, and stay to the end. ``gpu`` stands for all kinds
-    ``gpu:MODEL`` if no worker is just that. ``population=N`` repeats the trials' factors on
-    work, if there are any. ``scheduler=NAME`` changes the policy.
+    ``gpu:MODEL`` if no worker is just that. ``population=N`` is the size of each population,
+    and repeats its trials' factors on work, if there are any. ``scheduler=NAME`` changes the
+    policy.
 
     Raises:
         ConfigError: a change that cannot be made, or is none.
@@ -105,7 +106,9 @@ def _with_trials(workload: Workload, change: str, value: str) -> Workload:
         raise ConfigError(KEY, change, f"must be a whole number from 1 to {MOST}")
     trials, factors = int(value), workload.work_factor
     if factors is not None:
-        factors = tuple(factors[trial % len(factors)] for trial in range(trials))
+        of_all, populations = workload.by_trial(factors), workload.populations
+        members = map(populations.members, range(len(populations)))
+        factors = tuple(of_all[own[t % len(own)]] for own in members for t in range(trials))
     return dataclasses.replace(workload, trials=trials, work_factor=factors)
 
 

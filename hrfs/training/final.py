@@ -46,7 +46,7 @@ def evaluate_winner(
     checked = RunnerSettings.from_plain(settings)
     set_threads(worker, checked.trainer)
     state = load_state(checkpoint_file)
-    module = ModuleFactory(checked).build(state.trial, state.hyper_parameters)
+    module = ModuleFactory(checked).build(state.identity, state.hyper_parameters)
     put_state(module, state, checkpoint_file)
     with quiet():
         trainer = make_trainer(worker, checked.trainer)

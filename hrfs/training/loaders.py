@@ -1,4 +1,4 @@
-"""Loaders whose batches depend on (seed, trial, iteration) alone.
+"""Loaders whose batches depend on a trial's identity and the iteration alone.
 
 A data module's own loader is taken apart, as Lightning itself does for distributed training:
 its dataset, batch size, collate function and worker settings are kept, and its sampler gives
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from hrfs.core.populations import Populations
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.devices import CPU
 from hrfs.training.randomness import Stream, batch_indices, derive, generator
@@ -113,7 +114,7 @@ class Batches:
 
     training: DataLoader[Any]
     validation: DataLoader[Any]
-    seed: int
+    populations: Populations
     channels_last: bool = True
     validation_samples: int | None = None
 
@@ -136,32 +137,39 @@ class Batches:
         """
         samples = len(_dataset(self.training, "train"))
         size = _batch_size(self.training, "train")
+        seed, member = self.populations.identity(trial)
 
         def draw(iteration: int) -> Draw:
             return Draw(
-                derive(self.seed, Stream.BATCH_CONTENT, trial, iteration),
-                batch_indices(self.seed, trial, iteration, samples, size),
+                derive(seed, Stream.BATCH_CONTENT, member, iteration),
+                batch_indices(seed, member, iteration, samples, size),
             )
 
         stop = from_iteration + iterations
         return self._rebuild(self.training, Draws(draw, from_iteration, stop), device)
 
-    def for_validation(self, device: torch.device = CPU) -> DataLoader[Any]:
-        """The validation split, or its fixed subset, in the same order each time."""
-        chosen, size = self.validation_subset(), _batch_size(self.validation, "val")
+    def for_validation(self, trial: int, device: torch.device = CPU) -> DataLoader[Any]:
+        """The validation split, or its fixed subset, in the same order each time.
+
+        The same for all trials of a population.
+        """
+        seed, _ = self.populations.identity(trial)
+        chosen, size = self.validation_subset(seed), _batch_size(self.validation, "val")
 
         def draw(batch: int) -> Draw:
-            seed = derive(self.seed, Stream.VALIDATION_SUBSET, batch + 1)
-            return Draw(seed, chosen[batch * size : (batch + 1) * size])
+            content = derive(seed, Stream.VALIDATION_SUBSET, batch + 1)
+            return Draw(content, chosen[batch * size : (batch + 1) * size])
 
         return self._rebuild(self.validation, Draws(draw, 0, -(-len(chosen) // size)), device)
 
-    def validation_subset(self) -> list[int]:
-        """Positions in the validation set that are evaluated, ascending."""
+    def validation_subset(self, seed: int) -> list[int]:
+        """Positions in the validation set that the population of ``seed`` is evaluated on,
+        ascending.
+        """
         available, wanted = len(_dataset(self.validation, "val")), self.validation_samples
         if wanted is None or wanted >= available:
             return list(range(available))
-        order = generator(self.seed, Stream.VALIDATION_SUBSET, 0).permutation(available)
+        order = generator(seed, Stream.VALIDATION_SUBSET, 0).permutation(available)
         return sorted(order[:wanted].tolist())
 
     def _rebuild(

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from hrfs.experiment.checkpoint import CheckpointError
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.loaders import seed_everything
-from hrfs.training.randomness import Stream, derive
+from hrfs.training.randomness import Identity, Stream, derive
 from hrfs.training.settings import RunnerSettings
 from hrfs.training.state import TrialState
 from hrfs.training.targets import TARGET, accepts, construct, instantiate, locate
@@ -50,9 +50,12 @@ class ModuleFactory:
         """Those hyperparameters that the module's constructor takes."""
         return {n: v for n, v in hyperparameters.items() if accepts(self._class, n)}
 
-    def build(self, trial: int, hyperparameters: Mapping[str, Any]) -> LightningModule:
-        """A module with fresh weights, a function of (seed, trial, accepted hyperparameters)."""
-        seed_everything(derive(self._settings.seed, Stream.INITIAL_WEIGHTS, trial))
+    def build(self, identity: Identity, hyperparameters: Mapping[str, Any]) -> LightningModule:
+        """A module with fresh weights, a function of the trial's identity and the accepted
+        hyperparameters.
+        """
+        seed, member = identity
+        seed_everything(derive(seed, Stream.INITIAL_WEIGHTS, member))
         arguments = {k: v for k, v in self._settings.model.items() if k != TARGET}
         arguments.update(self.accepted(hyperparameters))
         built = instantiate(arguments, "model", self._settings.allowed_targets)

@@ -1,4 +1,7 @@
-"""Random streams that depend on (seed, trial, iteration) alone, not on how slices were cut."""
+"""Random streams that depend on (seed, member, iteration) alone, not on how slices were cut.
+
+A member is a trial by its number within its population, whose seed is ``seed``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+Identity = tuple[int, int]
+"""Seed of a trial's population, and the trial's number within it: what its randomness follows
+from. :meth:`hrfs.core.populations.Populations.identity` gives it."""
 
 
 class Stream(enum.IntEnum):
@@ -36,21 +43,21 @@ def generator(seed: int, stream: Stream, *parts: int) -> np.random.Generator:
 
 
 @lru_cache(maxsize=4)
-def epoch_order(seed: int, trial: int, epoch: int, samples: int) -> NDArray[np.int64]:
-    """Order in which ``trial`` visits the training set in ``epoch``; shape (samples,)."""
-    order = generator(seed, Stream.BATCH_ORDER, trial, epoch).permutation(samples)
+def epoch_order(seed: int, member: int, epoch: int, samples: int) -> NDArray[np.int64]:
+    """Order in which ``member`` visits the training set in ``epoch``; shape (samples,)."""
+    order = generator(seed, Stream.BATCH_ORDER, member, epoch).permutation(samples)
     order.setflags(write=False)
     return order
 
 
 def batch_indices(
-    seed: int, trial: int, iteration: int, samples: int, batch_size: int
+    seed: int, member: int, iteration: int, samples: int, batch_size: int
 ) -> list[int]:
-    """Samples of batch ``iteration`` (from 0) of ``trial``; the last, short batch is left out.
+    """Samples of batch ``iteration`` (from 0) of ``member``; the last, short batch is left out.
 
     Each epoch has ``samples // batch_size`` batches and its own order.
     """
     epoch, position = divmod(iteration, samples // batch_size)
-    order = epoch_order(seed, trial, epoch, samples)
+    order = epoch_order(seed, member, epoch, samples)
     chosen: list[int] = order[position * batch_size : (position + 1) * batch_size].tolist()
     return chosen

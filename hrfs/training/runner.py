@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,8 @@ from hrfs.training.modules import (
     put_state,
     take_extra,
 )
+from hrfs.training.progress import Progress
+from hrfs.training.randomness import Identity
 from hrfs.training.settings import RunnerSettings
 from hrfs.training.slice_callback import SliceCallback
 from hrfs.training.state import TrialState, load_state, save_state
@@ -61,26 +62,14 @@ def build(settings: Mapping[str, Any]) -> LightningSliceRunner:
     """The :data:`~hrfs.experiment.slices.RunnerFactory` of this package.
 
     Args:
-        settings: ``{"model", "dataset", "trainer", "seed", "allowed_targets"}``, see
-            :class:`~hrfs.training.settings.RunnerSettings`.
+        settings: ``{"model", "dataset", "trainer", "seed", "allowed_targets"}``, or ``seeds``
+            and ``population_size`` in place of ``seed``; see
+            :meth:`~hrfs.training.settings.RunnerSettings.from_plain`.
 
     Raises:
         ConfigError: something in the settings cannot be.
     """
     return LightningSliceRunner(RunnerSettings.from_plain(settings))
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What is held of a trial beside the weights in the module."""
-
-    trial: int
-    iteration: int = 0
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
-    optimizer_states: list[dict[str, Any]] = field(default_factory=list)
-    precision_state: dict[str, Any] = field(default_factory=dict)
-    may_change_trial: bool = False
-    """True between ``load`` and ``run``: an exploited state goes on under another number."""
 
 
 class LightningSliceRunner:
@@ -98,13 +87,13 @@ class LightningSliceRunner:
         self._kept_module: LightningModule | None = None
         self._kept_trainer: SliceTrainer | None = None
         self._built_with: dict[str, Any] = {}
-        self._fresh_trial: int | None = None
-        self._progress: _Progress | None = None
+        self._fresh_trial: Identity | None = None
+        self._progress: Progress | None = None
 
     def begin(self, trial: int) -> None:
         """Make fresh weights for ``trial`` (when its hyperparameters are known, at first use)."""
         self._progress = None
-        self._fresh_trial = trial
+        self._fresh_trial = self._settings.populations.identity(trial)
 
     def load(self, file: Path) -> None:
         """Take up a saved state; see :class:`SliceRunner`.
@@ -116,10 +105,10 @@ class LightningSliceRunner:
         self._progress = self._fresh_trial = None
         state = load_state(file)
         if not self._serves(state.hyper_parameters, state.optimizer_states):
-            self._build(state.trial, state.hyper_parameters)
+            self._build(state.identity, state.hyper_parameters)
         put_state(self._module, state, file)
-        self._progress = _Progress(
-            state.trial,
+        self._progress = Progress(
+            state.identity,
             state.iteration,
             state.hyper_parameters,
             state.optimizer_states,
@@ -135,12 +124,13 @@ class LightningSliceRunner:
             RuntimeError: no trial is held.
         """
         progress = self._hold(None, {})
+        seed, member = progress.identity
         state = TrialState(
             state_dict=self._module.state_dict(),
             optimizer_states=progress.optimizer_states,
-            trial=progress.trial,
+            trial=member,
             iteration=progress.iteration,
-            seed=self._settings.seed,
+            seed=seed,
             hyper_parameters=progress.hyperparameters,
             precision_state=progress.precision_state,
             extra=take_extra(self._module),
@@ -150,13 +140,14 @@ class LightningSliceRunner:
     def run(self, request: SliceRequest) -> SliceResult:
         """Train ``request.iterations`` steps, then evaluate on the validation split.
 
-        Which batches come, and what is drawn at random in them, depends on the seed and on
-        the request's trial and iterations alone. A loss that is not finite is no error.
+        Which batches come, and what is drawn at random in them, depends on the seed of the
+        trial's population, on its number there and on the iterations alone. A loss that is not
+        finite is no error.
 
         Raises:
             ConfigError: a hyperparameter reaches nothing, or the data module breaks its
                 contract.
-            ValueError: a slice of no iterations.
+            ValueError: a slice of no iterations, or of a trial that there is not.
             MemoryError, RuntimeError: out of memory, with a hint; the runner then holds no
                 trial.
         """
@@ -164,18 +155,19 @@ class LightningSliceRunner:
             raise ValueError(f"a slice has at least one iteration, not {request.iterations}")
         set_threads(request.worker, self._settings.trainer)
         batches = self._batches()
-        progress = self._hold(request.trial, request.hyperparameters)
+        identity = self._settings.populations.identity(request.trial)
+        progress = self._hold(identity, request.hyperparameters)
         self._progress = None  # what an interrupted fit leaves behind is no state
         callback = SliceCallback(
             request,
-            self._settings.seed,
+            identity,
             self._factory.accepted(request.hyperparameters),
             progress.optimizer_states,
             progress.precision_state,
         )
         metrics = self._fit(request, batches, callback)
-        self._progress = _Progress(
-            request.trial,
+        self._progress = Progress(
+            identity,
             request.from_iteration + request.iterations,
             dict(request.hyperparameters),
             callback.optimizer_states,
@@ -196,7 +188,7 @@ class LightningSliceRunner:
             training = batches.for_slice(
                 request.trial, request.from_iteration, request.iterations, trainer.device
             )
-            validation = batches.for_validation(trainer.device)
+            validation = batches.for_validation(request.trial, trainer.device)
             metrics = trainer.fit(module, callback, training, validation)
         self._kept_trainer, self._kept_module = trainer, module
         if callback.steps != request.iterations:
@@ -221,25 +213,25 @@ class LightningSliceRunner:
             self._kept_batches = Batches(
                 self._data.train_dataloader(),
                 self._data.val_dataloader(),
-                self._settings.seed,
+                self._settings.populations,
                 self._settings.trainer.channels_last,
                 self._settings.trainer.validation_samples,
             )
         return self._kept_batches
 
-    def _hold(self, trial: int | None, hyperparameters: Mapping[str, Any]) -> _Progress:
-        """Make the module ready for ``trial`` (None: whichever is held) and these values."""
+    def _hold(self, identity: Identity | None, hyperparameters: Mapping[str, Any]) -> Progress:
+        """Make the module ready for that trial (None: whichever is held) and these values."""
         if self._fresh_trial is not None:
-            self._progress = _Progress(self._fresh_trial, 0, dict(hyperparameters))
+            self._progress = Progress(self._fresh_trial, 0, dict(hyperparameters))
             self._build(self._fresh_trial, hyperparameters)
             self._fresh_trial = None
         progress = self._progress
         if progress is None:
             raise RuntimeError("no trial is held: begin or load must come first")
-        if trial is not None and trial != progress.trial and not progress.may_change_trial:
-            raise RuntimeError(f"trial {progress.trial} is held, not trial {trial}")
+        if identity is not None:
+            progress.check_goes_on_as(identity)
         if not self._serves(hyperparameters, progress.optimizer_states):
-            self._rebuild(progress.trial, hyperparameters)
+            self._rebuild(progress.identity, hyperparameters)
         return progress
 
     def _serves(
@@ -257,15 +249,15 @@ class LightningSliceRunner:
         self._built_with.update(accepted)
         return True
 
-    def _build(self, trial: int, hyperparameters: Mapping[str, Any]) -> None:
-        self._kept_module = self._factory.build(trial, hyperparameters)
+    def _build(self, identity: Identity, hyperparameters: Mapping[str, Any]) -> None:
+        self._kept_module = self._factory.build(identity, hyperparameters)
         self._built_with = self._factory.accepted(hyperparameters)
 
-    def _rebuild(self, trial: int, hyperparameters: Mapping[str, Any]) -> None:
+    def _rebuild(self, identity: Identity, hyperparameters: Mapping[str, Any]) -> None:
         """A new module object with the old one's weights and its own notes."""
         old = self._module
         weights, extra = old.state_dict(), take_extra(old)
-        self._build(trial, hyperparameters)
+        self._build(identity, hyperparameters)
         self._module.load_state_dict(weights, strict=True)
         if extra:
             self._module.on_load_checkpoint(extra)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from hrfs.core.populations import Populations
 from hrfs.experiment.errors import ConfigError
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true")
@@ -48,12 +49,16 @@ class RunnerSettings:
     dataset: Mapping[str, Any]
     """``_target_`` of a LightningDataModule and the arguments of its constructor."""
     trainer: TrainerSettings
-    seed: int
+    populations: Populations
+    """Which trial belongs to which seed."""
     allowed_targets: tuple[str, ...]
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> RunnerSettings:
         """Check and convert ``{"model", "dataset", "trainer", "seed", "allowed_targets"}``.
+
+        In place of ``seed`` may stand ``seeds`` and ``population_size``, of several populations
+        whose trials are numbered through.
 
         Raises:
             ConfigError: a part is missing or has a value that cannot be.
@@ -61,16 +66,29 @@ class RunnerSettings:
         for group in ("model", "dataset"):
             if not isinstance(plain.get(group), Mapping) or "_target_" not in plain[group]:
                 raise ConfigError(f"{group}._target_", None, "must name a class")
-        seed = plain.get("seed", 0)
-        require_at_least("seed", seed, 0)
         trainer = from_mapping(TrainerSettings, plain.get("trainer", {}), "trainer")
         return cls(
             model=dict(plain["model"]),
             dataset=dict(plain["dataset"]),
             trainer=trainer,
-            seed=seed,
+            populations=_populations(plain),
             allowed_targets=tuple(plain.get("allowed_targets", ())),
         )
+
+
+def _populations(plain: Mapping[str, Any]) -> Populations:
+    if "seeds" not in plain:
+        seed = plain.get("seed", 0)
+        require_at_least("seed", seed, 0)
+        return Populations((seed,))
+    size = plain.get("population_size")
+    require_at_least("population_size", size, 1)
+    for seed in plain["seeds"]:
+        require_at_least("seeds", seed, 0)
+    try:
+        return Populations(tuple(plain["seeds"]), size)
+    except ValueError as error:
+        raise ConfigError("seeds", list(plain["seeds"]), str(error)) from error
 
 
 def from_mapping(cls: type[_Settings], plain: Mapping[str, Any], group: str) -> _Settings:

@@ -14,7 +14,7 @@ from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.slices import SliceRequest
 from hrfs.training.loaders import seed_everything
 from hrfs.training.modules import group_keys
-from hrfs.training.randomness import Stream, derive
+from hrfs.training.randomness import Identity, Stream, derive
 
 
 class SliceCallback(Callback):
@@ -27,18 +27,19 @@ class SliceCallback(Callback):
     def __init__(
         self,
         request: SliceRequest,
-        seed: int,
+        identity: Identity,
         accepted: Mapping[str, Any],
         optimizer_states: list[dict[str, Any]],
         precision_state: dict[str, Any],
     ) -> None:
         """
         Args:
+            identity: of the request's trial, from which all that is drawn follows.
             accepted: hyperparameters that the module's constructor took.
             optimizer_states: to go on from; empty in a trial's first slice.
         """
         self._request = request
-        self._seed = seed
+        self._identity = identity
         self._accepted = accepted
         self.optimizer_states = optimizer_states
         self.precision_state = precision_state
@@ -49,6 +50,7 @@ class SliceCallback(Callback):
         self._losses = 0
         self._phase_start_s = 0.0
         self._work_start_s = 0.0
+        self._computed_s = 0.0
 
     @property
     def mean_loss(self) -> float | None:
@@ -87,14 +89,15 @@ class SliceCallback(Callback):
                 )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._phase_start_s = self._work_start_s = _now_s(pl_module)
+        self._phase_start_s = _now_s(pl_module)
+        self._begin_work()
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        request = self._request
-        iteration = request.from_iteration + batch_idx
-        seed_everything(derive(self._seed, Stream.STEP, request.trial, iteration))
+        seed, member = self._identity
+        iteration = self._request.from_iteration + batch_idx
+        seed_everything(derive(seed, Stream.STEP, member, iteration))
 
     def on_train_batch_end(
         self,
@@ -109,12 +112,13 @@ class SliceCallback(Callback):
             loss = loss.detach().double()
             self._loss_sum = loss if self._loss_sum is None else self._loss_sum + loss
             self._losses += 1
-        self._stretch(pl_module)
+        self._stretch()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         now_s = _now_s(pl_module)
         self.train_s = now_s - self._phase_start_s
-        self._phase_start_s = self._work_start_s = now_s
+        self._phase_start_s = now_s
+        self._begin_work()
 
     def on_validation_batch_end(
         self,
@@ -125,7 +129,7 @@ class SliceCallback(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._stretch(pl_module)
+        self._stretch()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.evaluate_s = _now_s(pl_module) - self._phase_start_s
@@ -137,12 +141,20 @@ class SliceCallback(Callback):
         self.precision_state = trainer.precision_plugin.state_dict()
         pl_module.zero_grad()
 
-    def _stretch(self, pl_module: LightningModule) -> None:
-        """Make the work since the last call take ``slowdown`` times as long."""
+    def _begin_work(self) -> None:
+        self._work_start_s, self._computed_s = time.perf_counter(), time.thread_time()
+
+    def _stretch(self) -> None:
+        """Make the work since the last call take ``slowdown`` times as long.
+
+        As long as it would by itself: the seconds for which the thread computed count, not those
+        for which it waited for a core, or else emulated workers would slow each other down.
+        """
         slowdown = self._request.worker.slowdown
         if slowdown > 1:
-            time.sleep((slowdown - 1) * (_now_s(pl_module) - self._work_start_s))
-            self._work_start_s = time.perf_counter()
+            due_s = self._work_start_s + slowdown * (time.thread_time() - self._computed_s)
+            time.sleep(max(0.0, due_s - time.perf_counter()))
+            self._begin_work()
 
 
 def _now_s(pl_module: LightningModule) -> float:

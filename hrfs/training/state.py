@@ -15,6 +15,7 @@ import torch
 
 from hrfs.experiment.checkpoint import CheckpointError, read_checkpoint, stream_checkpoint
 from hrfs.training.devices import on_cpu
+from hrfs.training.randomness import Identity
 
 STATE_KEYS = (
     "state_dict",
@@ -40,13 +41,20 @@ class TrialState:
     optimizer_states: list[dict[str, Any]]
     """``state_dict()`` of each optimizer; empty before the first slice."""
     trial: int
+    """Number within its population: what is saved is the same whoever trained beside it."""
     iteration: int
     seed: int
+    """That of its population."""
     hyper_parameters: dict[str, Any]
     precision_state: dict[str, Any] = field(default_factory=dict)
     """Scale of the loss where gradients are in 16 bits; else empty."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What the module's ``on_save_checkpoint`` put there."""
+
+    @property
+    def identity(self) -> Identity:
+        """Seed of its population and number within it."""
+        return self.seed, self.trial
 
 
 def save_state(file: Path, state: TrialState) -> None:

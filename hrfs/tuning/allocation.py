@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hrfs.experiment.cluster import ClusterSettings, NodeAllocation
+from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.records import WorkerInfo
 
@@ -174,6 +174,14 @@ def _bundle(node: Node, kind: str, suffix: str, cpus: int, gpus: float) -> Bundl
 def emulated_resource(kind: str) -> str:
     """Ray resource that counts the emulated workers of a kind, for a baseline that asks by kind."""
     return f"emulated_{kind.split(':')[0]}"
+
+
+def emulated_resources(workers: Sequence[EmulatedWorker]) -> dict[str, float]:
+    """What Ray must have for emulated workers, by its names.
+
+    Its CPUs count workers there: each holds one, however many threads it uses.
+    """
+    return {"CPU": len(workers), **Counter(emulated_resource(worker.kind) for worker in workers)}
 
 
 def _emulated(nodes: Sequence[Node], settings: ClusterSettings) -> list[Bundle]:

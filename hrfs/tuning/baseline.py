@@ -1,34 +1,43 @@
 """The baseline: Ray Tune's own PopulationBasedTraining on the same trainable.
 
 One fixed resource request for every trial, as Tune asks for; slices of one interval; the same
-population, search space, evaluation and stop. What Tune then does is Tune's: an exploiting
-trial takes the donor's iterations with its weights.
+population, search space, evaluation and stop. The request is the best one there is
+(:mod:`hrfs.tuning.request`), unless the user names a kind of worker.
+
+What Tune then does is Tune's, with one exception. Tune counts an exploiting trial's iterations
+on from the donor's, mostly from one interval back, so that its trials would do a tenth more
+than under any other scheduler before they stop. Here a trial stops when it has itself done the
+plan's iterations: an exploit takes weights and hyperparameters. When to perturb next, and whose
+turn it is, Tune decides by its own count.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
-from ray.tune import PlacementGroupFactory
+from ray.tune.result import TRAINING_ITERATION
 from ray.tune.schedulers import PopulationBasedTraining
 
 from hrfs.core.search_space import Choice, IntRange, SearchSpace
 from hrfs.experiment.cluster import ClusterSettings
-from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import RunnerSpec, SchedulerChoice, Status
 from hrfs.experiment.observer import RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.slices import SliceRequest
-from hrfs.tuning.allocation import Bundle, emulated_resource
-from hrfs.tuning.baseline_records import BaselineRecords
+from hrfs.tuning.baseline_records import OFFSET_KEY, BaselineRecords
+from hrfs.tuning.baseline_stop import Stop
 from hrfs.tuning.lease import lease_worker
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config, trial_number
+from hrfs.tuning.request import candidates, choose
+from hrfs.tuning.request_places import placement_factory, room_withheld
+from hrfs.tuning.request_probe import RunnerProbe
 from hrfs.tuning.trainable import RUNNER_KEY, SLICE_KEY, RunnerTrainable
 from hrfs.tuning.winner import Contender
 
@@ -47,7 +56,8 @@ class BaselineTrainable(RunnerTrainable):
 
     def step(self) -> dict[str, Any]:
         """Train up to the next multiple of the interval, or to the stop."""
-        spec, done = self.config[BASELINE_KEY], self.iteration * self._interval
+        spec = self.config[BASELINE_KEY]
+        done = self.iteration * int(spec["interval"]) + int(self.config[OFFSET_KEY])
         request = SliceRequest(
             slice=self.iteration,
             trial=trial_number(self.trial_id),
@@ -59,10 +69,6 @@ class BaselineTrainable(RunnerTrainable):
         self.config[SLICE_KEY] = request.to_dict()
         worker = {"worker": self._lease.worker.name, "worker_kind": self._lease.worker.kind}
         return super().step() | worker
-
-    @property
-    def _interval(self) -> int:
-        return int(self.config[BASELINE_KEY]["interval"])
 
 
 class BaselineRun:
@@ -80,12 +86,23 @@ class BaselineRun:
     ) -> None:
         self._plan = plan
         self._runner = runner
-        self._cluster = cluster
-        self._start_s = time.monotonic()
-        self.bundles = chosen_bundles(WorkerPool(cluster).discover(), choice.request)
-        self._records = BaselineRecords(plan, watch, self._start_s)
+        self._emulated = cluster.mode == "emulated"
+        workers = WorkerPool(cluster).discover()
+        probe = RunnerProbe(plan, runner, self._emulated, cluster.wait_s)
+        found = candidates(workers, choice.request, self._emulated)
+        self.request = choose(plan, found, choice.request, probe)
+        self.bundles = list(self.request.chosen.bundles)
+        self._stop = Stop(plan)
         self._contenders: list[Contender] = []
-        watch.on_start(plan, [bundle.info for bundle in self.bundles])
+        self._start_s = time.monotonic()
+        self._records = BaselineRecords(plan, watch, self._start_s)
+        told = replace(plan, labels={**plan.labels, "request": self.request.told})
+        serving = {bundle.info.name: bundle.info for bundle in self.bundles}
+        watch.on_start(told, [serving.get(w.info.name, w.info) for w in workers])
+        for worker in workers:
+            if worker.info.name not in serving:
+                reason = f"every trial asks for {self.request.chosen.name}"
+                watch.on_worker_state(0.0, worker.info.name, "retired", reason)
 
     @property
     def now_s(self) -> float:
@@ -94,8 +111,8 @@ class BaselineRun:
 
     @property
     def status(self) -> Status:
-        """Finished if every trial came to its stop."""
-        return "finished" if len(self._contenders) == self._plan.trials else "interrupted"
+        """Finished if every trial came to its stop, or one to the target that ends the run."""
+        return "finished" if self._stop.reached or self._records.finished else "interrupted"
 
     def contenders(self) -> list[Contender]:
         """Every trial's last score and checkpoint."""
@@ -110,14 +127,16 @@ class BaselineRun:
             checkpoint_frequency=1,
             checkpoint_at_end=True,
         )
-        config.stop = {"iterations": self._plan.stop_iterations}
-        grid = fit_population(
-            tune.with_resources(BaselineTrainable, self._request()),
-            self._plan,
-            self._constants(),
-            ray_scheduler(self._plan),
-            config,
-        )
+        config.stop = self._stop
+        chosen = self.request.chosen
+        with room_withheld(chosen, ray.nodes(), self._emulated):
+            grid = fit_population(
+                tune.with_resources(BaselineTrainable, placement_factory(chosen, self._emulated)),
+                self._plan,
+                self._constants(),
+                ray_scheduler(self._plan),
+                config,
+            )
         self._contenders = [
             Contender(
                 trial_number(Path(result.path).name),
@@ -128,16 +147,11 @@ class BaselineRun:
             if result.checkpoint
         ]
 
-    def _request(self) -> PlacementGroupFactory:
-        resources = dict(self.bundles[0].resources)
-        if self._cluster.mode == "emulated":
-            resources[emulated_resource(self.bundles[0].info.kind)] = 1.0
-        return PlacementGroupFactory([resources])
-
     def _constants(self) -> dict[str, Any]:
         workers = [{"node_id": b.node_id, "info": asdict(b.info)} for b in self.bundles]
         return {
             RUNNER_KEY: {"factory": self._runner.factory, "settings": dict(self._runner.settings)},
+            OFFSET_KEY: 0,
             BASELINE_KEY: {
                 "interval": self._plan.interval_iterations,
                 "stop": self._plan.stop_iterations,
@@ -148,37 +162,13 @@ class BaselineRun:
         }
 
 
-def chosen_bundles(bundles: Sequence[Bundle], request: str) -> list[Bundle]:
-    """The workers that one resource request can use: all of one kind and one shape.
-
-    ``auto`` takes the kind and shape that has most workers, GPUs first among equals.
-
-    Raises:
-        ConfigError: no worker is of the requested kind.
-    """
-    groups: dict[tuple[str, tuple[tuple[str, float], ...]], list[Bundle]] = {}
-    for bundle in bundles:
-        kind = bundle.info.kind.split(":")[0]
-        if request in ("auto", kind):
-            groups.setdefault((kind, tuple(sorted(bundle.resources.items()))), []).append(bundle)
-    if not groups:
-        kinds = sorted({bundle.info.kind.split(":")[0] for bundle in bundles})
-        raise ConfigError(
-            "scheduler.request",
-            request,
-            f"no worker is of that kind; there are {', '.join(kinds)}",
-            "use one of these, or auto",
-        )
-    return max(groups.items(), key=lambda item: (len(item[1]), item[0][0] == "gpu"))[1]
-
-
 def ray_scheduler(plan: Plan) -> PopulationBasedTraining:
     """Ray's asynchronous PBT with the plan's numbers, its values clipped to their ranges."""
     return PopulationBasedTraining(
-        time_attr="iterations",
+        time_attr=TRAINING_ITERATION,  # one per slice, the donor's after an exploit
         metric=plan.metric,
         mode=plan.mode,
-        perturbation_interval=plan.interval_iterations,
+        perturbation_interval=1,
         hyperparam_mutations=_ray_domains(plan.search_space),
         quantile_fraction=plan.pbt.quantile,
         resample_probability=plan.pbt.resample_probability,

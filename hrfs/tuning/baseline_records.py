@@ -10,6 +10,7 @@ from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.result import TRAINING_ITERATION
 from ray.tune.utils import flatten_dict
 
 from hrfs.experiment.observer import RunObserver
@@ -18,9 +19,16 @@ from hrfs.experiment.records import ExploitRecord, FailureRecord, SliceRecord
 from hrfs.tuning.dispatch import TIMES, metrics_of, score_of
 from hrfs.tuning.population import trial_number
 
+OFFSET_KEY = "hrfs_offset"
+"""Key of a trial's config: iterations that it has itself done beyond those that Tune counts."""
+
 
 class BaselineRecords(Callback):
-    """Turns Tune's results into slice records, and PBT's log into exploits."""
+    """Turns Tune's results into slice records, and PBT's log into exploits.
+
+    An exploit gives the trial the donor's count with its checkpoint and the donor's offset with
+    its config; here the trial gets an offset of its own (:data:`OFFSET_KEY`), before it goes on.
+    """
 
     def __init__(self, plan: Plan, watch: RunObserver, start_s: float) -> None:
         self._plan = plan
@@ -29,12 +37,20 @@ class BaselineRecords(Callback):
         self._slices = 0
         self._tags: dict[str, int] = {}
         self._values: dict[int, Mapping[str, Any]] = {}
+        self._done: dict[int, int] = {}
+        """Iterations that each trial has itself done."""
         self._parents: dict[int, int] = {}
         self._exploits_read = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles callbacks when an experiment starts; observers hold open files."""
         return {**self.__dict__, "_watch": None}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every trial has done the plan's iterations."""
+        stop = self._plan.stop_iterations
+        return sum(done >= stop for done in self._done.values()) == self._plan.trials
 
     @property
     def _now_s(self) -> float:
@@ -52,12 +68,15 @@ class BaselineRecords(Callback):
         """A slice ended."""
         for other in trials:
             self._tags.setdefault(str(other.experiment_tag), trial_number(other.trial_id))
-        self._read_exploits(Path(trial.local_experiment_path) / "pbt_global.txt")
+        number = trial_number(trial.trial_id)
         flat = flatten_dict(result)
-        record = self._record(trial_number(trial.trial_id), flat)
+        record = self._record(number, flat)
         self._slices += 1
-        self._values[record.trial] = record.hyperparameters
+        self._done[number] = record.to_iteration
+        self._values[number] = record.hyperparameters
         self._watch.on_slice(record)
+        if number in self._read_exploits(Path(trial.local_experiment_path) / "pbt_global.txt"):
+            self._set_offset(trial, record.to_iteration)
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -99,26 +118,36 @@ class BaselineRecords(Callback):
             **parts,
         )
 
-    def _read_exploits(self, log: Path) -> None:
-        """Lines that PBT has added: target, donor, their steps, donor's old and new config."""
+    def _set_offset(self, trial: Trial, done: int) -> None:
+        donors = trial.latest_checkpoint_result.metrics[TRAINING_ITERATION]
+        offset = done - int(donors) * self._plan.interval_iterations
+        trial.set_config({**trial.config, OFFSET_KEY: offset})
+
+    def _read_exploits(self, log: Path) -> set[int]:
+        """Lines that PBT has added: target, donor, their steps, donor's old and new config.
+
+        Returns the exploiting trials.
+        """
         if not log.exists():
-            return
+            return set()
         lines = log.read_text().splitlines()
-        for line in lines[self._exploits_read :]:
-            target, donor, step, donor_step, _, new = json.loads(line)
-            trial = self._tags[target]
-            self._parents[trial] = self._tags[donor]
-            names = sorted(self._plan.search_space)
-            self._watch.on_exploit(
-                ExploitRecord(
-                    time_s=self._now_s,
-                    trial=trial,
-                    donor=self._tags[donor],
-                    iteration=int(step) * self._plan.interval_iterations,
-                    donor_iteration=int(donor_step) * self._plan.interval_iterations,
-                    before=self._values.get(trial, {}),
-                    after={name: new[name] for name in names},
-                    operations={},
-                )
+        new, self._exploits_read = lines[self._exploits_read :], len(lines)
+        return {self._tell_exploit(line) for line in new}
+
+    def _tell_exploit(self, line: str) -> int:
+        target, donor_tag, _, _, _, config = json.loads(line)
+        trial, donor = self._tags[target], self._tags[donor_tag]
+        self._parents[trial] = donor
+        self._watch.on_exploit(
+            ExploitRecord(
+                time_s=self._now_s,
+                trial=trial,
+                donor=donor,
+                iteration=self._done[trial],
+                donor_iteration=self._done[donor],
+                before=self._values.get(trial, {}),
+                after={name: config[name] for name in sorted(self._plan.search_space)},
+                operations={},
             )
-        self._exploits_read = len(lines)
+        )
+        return trial

@@ -1,28 +1,32 @@
-"""One run, from its first worker to its winner."""
+"""One run, from its first worker to its winners."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ray.exceptions import RayError
-
 from hrfs.experiment.cluster import ClusterSettings
-from hrfs.experiment.launch import RAY_PBT, Outcome, RunnerSpec, SchedulerChoice, Status
+from hrfs.experiment.launch import (
+    RAY_PBT,
+    Outcome,
+    RunnerSpec,
+    SchedulerChoice,
+    Status,
+    check_seeds,
+)
 from hrfs.experiment.observer import Observers, RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.baseline import BaselineRun
+from hrfs.tuning.ending import conclude
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config
 from hrfs.tuning.resume import StateCallback
 from hrfs.tuning.scheduler import HRFSScheduler
 from hrfs.tuning.session import cluster as ray_cluster
 from hrfs.tuning.trainable import RUNNER_KEY, RunnerTrainable
-from hrfs.tuning.winner import Contender, best_of, evaluate_best
-
-log = logging.getLogger("hrfs")
+from hrfs.tuning.winner import Contender
 
 
 def run_experiment(
@@ -34,17 +38,18 @@ def run_experiment(
     observers: Sequence[RunObserver] = (),
     max_failures: int = 3,
 ) -> Outcome:
-    """Train the population of ``plan`` and test its winner.
+    """Train the populations of ``plan`` and test the winner of each.
 
     ``out_dir`` must be seen by all nodes of the cluster under the same path; it gets a folder
-    per trial and the winner's checkpoint. ``max_failures`` is per trial and counts exceptions
+    per trial and the winners' checkpoints. ``max_failures`` is per trial and counts exceptions
     in training only.
 
     Raises:
-        ConfigError: the cluster does not answer, or no worker can be made of it.
+        ConfigError: the cluster does not answer, no worker can be made of it, or the scheduler
+            cannot keep several populations apart.
     """
+    check_seeds(scheduler.policy, plan.seeds)
     watch = Observers(observers)
-    tested: Mapping[str, float]
     with ray_cluster(cluster):
         WorkerPool(cluster).discover()  # what cannot work is refused before Tune begins
         if scheduler.policy == RAY_PBT:
@@ -55,32 +60,11 @@ def run_experiment(
             run.fit(out_dir)
         finally:
             watch.on_end(run.now_s)
-        best = best_of(run.contenders(), plan.mode)
-        tested, failed = {}, ""
-        if run.status != "interrupted":  # who interrupts wants the end, not another minute
-            tested, failed = _test(runner, best, run.bundles, out_dir)
-    return Outcome(
-        status=run.status,
-        best_trial=best.trial if best else None,
-        best_score=best.score if best else None,
-        test_metrics=tested,
-        reason="; ".join(filter(None, [run.reason, failed])),
-    )
-
-
-def _test(
-    runner: RunnerSpec, best: Contender | None, bundles: Sequence[Bundle], out_dir: Path
-) -> tuple[Mapping[str, float], str]:
-    """Test metrics of the winner, and why there are none if there are none."""
-    if best is None:
-        return {}, "no trial has a finite score"
-    if runner.final is None or not bundles:
-        return {}, "" if bundles else "no worker is left to test the winner"
-    try:
-        return evaluate_best(runner, best, bundles, out_dir), ""
-    except RayError as error:
-        log.exception("the winner, trial %d, could not be tested", best.trial)
-        return {}, f"the winner could not be tested: {str(error).strip().splitlines()[-1]}"
+        contenders = run.contenders()
+        end = conclude(plan, run.status, run.reason, contenders, runner, run.bundles, out_dir)
+    if isinstance(run, BaselineRun):
+        return replace(end, request=run.request.to_dict())
+    return end
 
 
 class SliceRun:

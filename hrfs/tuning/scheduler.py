@@ -274,7 +274,7 @@ def _core(plan: Plan, policy: str, max_staleness_iterations: int | None) -> Sche
         mode=plan.mode,
         target_score=plan.target_score,
         stop_on_target=plan.stop_on_target,
-        seed=plan.seed,
+        populations=plan.populations,
         max_staleness_iterations=max_staleness_iterations,
     )
     return Scheduler(settings, make_policy(policy))

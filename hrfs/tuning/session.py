@@ -7,16 +7,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.errors import ConfigError
-from hrfs.tuning.allocation import emulated_resource
+from hrfs.tuning.allocation import emulated_resources
 
 log = logging.getLogger("hrfs")
 
@@ -49,16 +49,43 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
         os.environ.setdefault(name, value)
     _send_chatter_to_the_log()
     if ray.is_initialized():
+        check_joined(settings)
         yield
         return
     if settings.mode == "address":
         _join(settings)
     else:
-        ray.init(**local_arguments(settings))
+        start_here(local_arguments(settings))
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def check_joined(settings: ClusterSettings) -> None:
+    """Make sure that the Ray which this process has joined already can be the run's cluster.
+
+    A job that a launcher has put on Ray finds itself there.
+
+    Raises:
+        ConfigError: another cluster is asked for, or it lacks what the emulated workers hold.
+    """
+    here = ray.get_runtime_context().gcs_address
+    if settings.mode == "address" and settings.address != here:
+        rule = f"this process has joined the Ray cluster at {here} already"
+        raise ConfigError("cluster.address", settings.address, rule, "let the launcher join it")
+    if settings.mode != "emulated":
+        return
+    has = ray.cluster_resources()
+    for name, wanted in emulated_resources(settings.emulated).items():
+        if has.get(name, 0) < wanted:
+            raise ConfigError(
+                "cluster.emulated",
+                f"{len(settings.emulated)} workers",
+                f"need {wanted:g} {name} of the Ray cluster that this process has joined, "
+                f"which has {has.get(name, 0):g}",
+                "start that one with ray.init(num_cpus=..., resources={...}) to match",
+            )
 
 
 def _send_chatter_to_the_log() -> None:
@@ -69,6 +96,20 @@ def _send_chatter_to_the_log() -> None:
         logger.propagate = True
     # It misses the files of Tune's own loggers, which ours replace.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+
+
+def start_here(arguments: Mapping[str, Any]) -> None:
+    """``ray.init`` of a cluster of our own, whose ports nothing beyond this machine reaches.
+
+    Ray replaces 127.0.0.1 by an address that others reach, and then listens on all of them,
+    unless it believes that there are no clusters here, as it does on macOS and Windows.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(**arguments)
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def local_arguments(settings: ClusterSettings) -> dict[str, Any]:
@@ -83,10 +124,10 @@ def local_arguments(settings: ClusterSettings) -> dict[str, Any]:
         "object_store_memory": OBJECT_STORE_BYTES,
     }
     if settings.mode == "emulated":
-        # Ray's CPUs count workers here: each holds one, however many threads it uses.
-        arguments["num_cpus"] = len(settings.emulated)
+        resources = emulated_resources(settings.emulated)
+        arguments["num_cpus"] = resources.pop("CPU")
         arguments["num_gpus"] = 0
-        arguments["resources"] = dict(Counter(emulated_resource(w.kind) for w in settings.emulated))
+        arguments["resources"] = resources
     return arguments
 
 

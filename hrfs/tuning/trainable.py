@@ -149,7 +149,7 @@ class RunnerTrainable(SliceTrainable):
         self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
 
     def begin(self, trial: int) -> None:
-        """Fresh weights, a function of (seed, trial)."""
+        """Fresh weights, a function of the trial's seed and number alone."""
         self._runner.begin(trial)
 
     def train_slice(self, request: SliceRequest) -> Mapping[str, Any]:

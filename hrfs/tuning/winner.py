@@ -1,7 +1,8 @@
-"""The winner: who it is, and its one look at the test set."""
+"""The winner of each population: who it is, and its one look at the test set."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hrfs.core.pbt import Mode, merit
@@ -20,9 +22,6 @@ from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.trainable import STATE_FILE
 
 log = logging.getLogger("hrfs")
-
-WINNER_FILE = "winner.ckpt"
-"""The winner's Lightning checkpoint, in the run's output folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +48,40 @@ def best_of(contenders: Iterable[Contender], mode: Mode) -> Contender | None:
     return max(finite, key=lambda entry: entry[:2])[2] if finite else None
 
 
-def evaluate_best(
-    runner: RunnerSpec, winner: Contender, bundles: Sequence[Bundle], out_dir: Path
-) -> Mapping[str, float]:
-    """Evaluate the winner on the test set, on a worker, and write its Lightning checkpoint.
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A winner's metrics on the test set, or why there are none."""
 
-    Raises:
-        ray.exceptions.RayError: the evaluation failed on its worker.
+    metrics: Mapping[str, float]
+    reason: str = ""
+
+
+def evaluate_all(
+    runner: RunnerSpec,
+    winners: Mapping[Path, Contender],
+    bundles: Sequence[Bundle],
+) -> dict[Path, Tested]:
+    """Evaluate each winner on the test set, on a worker, and export it as a Lightning checkpoint.
+
+    Winners are evaluated side by side, on the strongest workers that there are: those with
+    most GPUs and, of these, most CPUs.
+
+    Args:
+        winners: by the file to which each is exported.
+        bundles: the workers, at least one.
     """
     assert runner.final is not None
+    most = max((b.info.gpus, b.info.cpus) for b in bundles)
+    strongest = itertools.cycle(b for b in bundles if (b.info.gpus, b.info.cpus) == most)
+    under_way = {
+        file: _start(runner, winner, bundle, file)
+        for (file, winner), bundle in zip(winners.items(), strongest, strict=False)
+    }
+    return {file: _wait(task, winners[file].trial) for file, task in under_way.items()}
+
+
+def _start(runner: RunnerSpec, winner: Contender, bundle: Bundle, export_to: Path) -> Any:
     assert winner.checkpoint is not None
-    bundle = max(bundles, key=lambda b: (b.info.gpus, b.info.cpus))
     here = NodeAffinitySchedulingStrategy(bundle.node_id, soft=True)
     task = ray.remote(_evaluate).options(
         num_cpus=bundle.resources.get("CPU", 0),
@@ -67,11 +89,16 @@ def evaluate_best(
         scheduling_strategy=here,
     )
     state = Path(winner.checkpoint) / STATE_FILE
-    ref = task.remote(
-        runner.final, dict(runner.settings), state, bundle.info, out_dir / WINNER_FILE
-    )
-    metrics: Mapping[str, float] = ray.get(ref)
-    return metrics
+    return task.remote(runner.final, dict(runner.settings), state, bundle.info, export_to)
+
+
+def _wait(task: Any, trial: int) -> Tested:
+    try:
+        return Tested(ray.get(task))
+    except RayError as error:
+        log.exception("the winner, trial %d, could not be tested", trial)
+        why = str(error).strip().splitlines()[-1]
+        return Tested({}, f"the winner could not be tested: {why}")
 
 
 def _evaluate(

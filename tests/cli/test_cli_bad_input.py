@@ -57,6 +57,16 @@ CommandLine = Callable[..., tuple[int, str, str]]
                                          "population.interval_iterations, which is "),
         (["scheduler=greedy", "scheduler.max_staleness=900"],
          "scheduler.max_staleness=900: is for scheduler=hrfs alone; the other rules know no"),
+        (["seeds=3"], "seeds=3: must be a list, such as [0,1,2]"),
+        (["seeds=[0,x]"], "seeds[1]=x: must be a whole number"),
+        (["seeds=[0,1.5]"], "seeds[1]=1.5: must be a whole number"),
+        (["seeds=[]"], "seeds=[]: must name at least one seed; null trains the one population"),
+        (["seeds=[0,1,0]"], "seeds=[0, 1, 0]: names seed 0 more than once; each seed is one"),
+        (["seeds=[0,-1]"], "seeds=[0, -1]: -1 must be at least 0"),
+        (["seeds=[0,1]", "seed=0"], "seeds=[0, 1]: cannot be given beside seed=0; leave out one"),
+        (["++seed=2", "seeds=[1]"], "seeds=[1]: cannot be given beside seed=2; leave out one of"),
+        (["seeds=[0,1]", "scheduler=ray_pbt"], "seeds=[0, 1]: scheduler=ray_pbt would exploit "
+         "across the populations; give each a run: --multirun seed=0,1"),
         (["cluster=address"], "cluster.address=null: must be given; e.g. "
                               "cluster.address=10.0.0.1:6379"),
         (["model._target_=os.system"], "model._target_=os.system: must begin with one of"),

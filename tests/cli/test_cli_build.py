@@ -57,7 +57,7 @@ def test_population_keys_reach_the_plan() -> None:
         ),
         {},
     )
-    assert (plan.seed, plan.trials, plan.metric, plan.mode) == (7, 3, "val/loss", "min")
+    assert (plan.seeds, plan.trials, plan.metric, plan.mode) == ((7,), 3, "val/loss", "min")
     assert (plan.target_score, plan.stop_on_target) == (0.1, True)
 
 
@@ -71,6 +71,21 @@ def test_scheduler_and_runner() -> None:
     assert runner.settings["seed"] == 5
     assert runner.settings["dataset"]["root"].startswith("/")
     assert type(runner.settings["model"]) is dict
+
+
+def test_seeds_make_populations_of_the_given_size() -> None:
+    config = composed("seeds=[4,0,2]", "population.size=3", "dataset.root=d")
+    plan = build_plan(config, {})
+    assert (plan.seeds, plan.trials) == ((4, 0, 2), 9)
+    runner = build_runner(config)
+    assert runner.settings["seeds"] == [4, 0, 2]
+    assert runner.settings["population_size"] == 3
+    assert "seed" not in runner.settings
+    alone = build_plan(composed("seed=2", "population.size=3"), {})
+    for member in range(3):
+        first = plan.initial_hyperparameters(6 + member)
+        assert first == alone.initial_hyperparameters(member)
+    assert build_plan(composed("seeds=[2]", "population.size=3"), {}) == alone
 
 
 def test_the_limit_of_staleness_is_off_unless_given() -> None:

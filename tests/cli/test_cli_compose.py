@@ -20,7 +20,13 @@ OPTIONS = [
     for group, options in group_options([config_dir()]).items()
     for option in options
 ]
-NEEDS = {("cluster", "address"): ["cluster.address=10.0.0.1:6379"]}
+NEEDS = {
+    ("cluster", "address"): ["cluster.address=10.0.0.1:6379"],
+    # These name hosts for the user to fill in: tests/cli/test_cli_paper.py.
+    ("cluster", "paper"): ["cluster.address=10.0.0.1:6379", "cluster.allocation=auto"],
+    ("experiment", "paper_resnet18"): ["cluster=local"],
+    ("experiment", "paper_resnet50"): ["cluster=local"],
+}
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -68,10 +74,10 @@ def test_what_is_typed_wins_over_an_experiment() -> None:
     assert cfg.cluster.mode == "emulated"
 
 
-def test_paper_experiments_differ_from_the_defaults_in_model_and_data_alone() -> None:
-    plain, small = composed(), composed("experiment=paper_resnet18")
+def test_paper_experiments_differ_from_the_defaults_in_model_data_and_cluster_alone() -> None:
+    plain, small = composed(), composed("experiment=paper_resnet18", "cluster=local")
     assert plain == small
-    large = composed("experiment=paper_resnet50")
+    large = composed("experiment=paper_resnet50", "cluster=local")
     assert (large.model, large.dataset) != (plain.model, plain.dataset)
     typed = composed("scheduler=hrfs", "model=resnet50", "dataset=cifar100")
     assert typed == large

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from omegaconf import DictConfig
 
 from hrfs.cli import main as main_module
 from hrfs.experiment.launch import Outcome, Status
@@ -25,32 +24,6 @@ def test_exit_code_tells_how_the_run_ended(
 ) -> None:
     monkeypatch.setattr(main_module, "run_job", lambda cfg: _ends(status))
     assert hrfs_main() == (code, "", "")
-
-
-def _sweep_of(endings: list[Outcome]) -> tuple[list[int], Callable[[DictConfig], Outcome]]:
-    seeds: list[int] = []
-
-    def run_job(cfg: DictConfig) -> Outcome:
-        seeds.append(cfg.seed)
-        return endings[len(seeds) - 1]
-
-    return seeds, run_job
-
-
-def test_a_sweep_tells_of_the_job_that_did_not_finish(
-    hrfs_main: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seeds, run_job = _sweep_of([_ends("finished"), _ends("gave up"), _ends("finished")])
-    monkeypatch.setattr(main_module, "run_job", run_job)
-    assert hrfs_main("-m", "seed=1,2,3")[0] == 1
-    assert seeds == [1, 2, 3]
-
-
-def test_an_interrupted_sweep_ends(hrfs_main: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    seeds, run_job = _sweep_of([_ends("finished"), _ends("interrupted")])
-    monkeypatch.setattr(main_module, "run_job", run_job)
-    assert hrfs_main("-m", "seed=1,2,3")[0] == 130
-    assert seeds == [1, 2]
 
 
 def test_a_job_returns_its_best_score(monkeypatch: pytest.MonkeyPatch) -> None:

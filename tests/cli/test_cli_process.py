@@ -84,7 +84,7 @@ def test_info_tells_where_configuration_comes_from(tmp_path: Path) -> None:
         ("hrfs sched", ["scheduler="]),
         ("hrfs scheduler=ray", ["scheduler=ray_pbt"]),
         ("hrfs population.si", ["population.size="]),
-        ("hrfs cluster=", ["cluster=address", "cluster=emulated", "cluster=local"]),
+        ("hrfs cluster=e", ["cluster=emulated"]),
     ],
 )
 def test_completion(tmp_path: Path, line: str, expected: list[str]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hrfs.reporting import check_consistency, read_slices
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,3 +45,31 @@ def test_smoke_experiment(tmp_path: Path) -> None:
     assert steps == summary["iterations"] == 4 * 12
     assert len(rows) == summary["slices"]
     assert {row["worker"] for row in rows} == {"gpu-0", "cpu-0"}
+
+
+@pytest.mark.ray
+@pytest.mark.torch
+@pytest.mark.slow
+def test_two_seeds_in_one_run(tmp_path: Path) -> None:
+    overrides = ["experiment=smoke", "seeds=[3,1]", "population.size=2"]
+    shorter = ["population.stop_iterations=4", "population.interval_iterations=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "hrfs", *overrides, *shorter, "hydra.run.dir=out"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 populations of 2, 4 iterations each" in done.stdout
+    out = tmp_path / "out"
+    winners = sorted(file.name for file in out.glob("winner*"))
+    assert winners == ["winner.ckpt", "winner_seed1.ckpt", "winner_seed3.ckpt"]
+    summary = json.loads((out / "summary.json").read_text())
+    assert check_consistency(read_slices(out / "slices.csv"), summary) == []
+    assert (summary["seed"], summary["seeds"]) == (None, [3, 1])
+    for population in summary["populations"]:
+        assert set(population["test"]) == {"test/acc", "test/loss"}
+        assert population["iterations"] == 2 * 4
+    best = max(summary["populations"], key=lambda population: population["winner"]["score"])
+    assert summary["winner"]["seed"] == best["seed"]
+    exported = (out / f"winner_seed{best['seed']}.ckpt").read_bytes()
+    assert (out / "winner.ckpt").read_bytes() == exported

@@ -20,6 +20,7 @@ Config = dict[str, Any]
 def config() -> Config:
     return {
         "seed": 0,
+        "seeds": None,
         "max_failures": 4,
         "allowed_targets": [],
         "model": {"_target_": "torch.nn.Linear"},
@@ -40,6 +41,7 @@ def config() -> Config:
         "cluster": {
             "mode": "local",
             "address": None,
+            "allocation": "auto",
             "emulated": [],
             "reserved_cpus": 1,
             "answer_within_s": 10.0,
@@ -149,6 +151,22 @@ def test_staleness_is_bounded_by_the_one_rule_that_can(config: Config) -> None:
         message = r"^scheduler\.max_staleness=10: is for scheduler=hrfs alone; the other rules know"
         with pytest.raises(ConfigError, match=message):
             validate(config)
+
+
+def test_seeds_or_a_seed(config: Config) -> None:
+    config["seeds"] = [3, 0, 7]
+    validate(config)
+    config["seeds"], config["scheduler"]["policy"] = [3], "ray_pbt"
+    validate(config)  # one population, whose seed is named in a list
+    for overrides in (["seed=0"], ["population.size=4", "++seed=0"]):
+        with pytest.raises(
+            ConfigError, match=r"^seeds=\[3\]: cannot be given beside seed=0; leave"
+        ):
+            validate(config, overrides)
+    validate(config, ["dataset.split_seed=5", "seeds=[3]"])
+    config["seed"] = 1  # from a file of the user's own
+    with pytest.raises(ConfigError, match=r"^seeds=\[3\]: cannot be given beside seed=1; leave"):
+        validate(config)
 
 
 def test_two_workers_of_one_name(config: Config) -> None:

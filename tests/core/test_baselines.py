@@ -321,16 +321,6 @@ def _started(decisions: list[Decision]) -> int:
     return start.trial
 
 
-def test_ray_takes_the_kind_with_most_workers() -> None:
-    kinds = ["gpu:H100", "cpu", "gpu:T4", "cpu", "tpu"]
-    scheduler = Scheduler(Settings(100, 50), RayPbtPolicy.for_kinds(kinds))
-    scheduler.handle(TrialAdded(0.0, 0, {}))
-    decisions = [scheduler.handle(WorkerJoined(0.0, f"w{i}", k)) for i, k in enumerate(kinds[:2])]
-    assert _started(decisions[1]) == 0  # two of each: cpu comes first by name
-    with pytest.raises(ValueError, match="empty"):
-        RayPbtPolicy.for_kinds([])
-
-
 def test_when_the_requested_workers_are_gone_the_others_take_over() -> None:
     scheduler = _ray_scheduler("gpu", trials=1)
     scheduler.handle(WorkerJoined(0.0, "g", "gpu"))

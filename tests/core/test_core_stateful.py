@@ -27,6 +27,7 @@ from hrfs.core import events as e
 from hrfs.core.invariants import check
 from hrfs.core.pbt import PbtSettings
 from hrfs.core.policies import POLICIES, make_policy
+from hrfs.core.populations import Populations
 from hrfs.core.scheduler import Scheduler, Settings
 from hrfs.core.search_space import Choice, Hyperparameter, LogUniform, Uniform
 
@@ -91,6 +92,8 @@ class Core(RuleBasedStateMachine):
         stop_on_target=st.booleans(),
         saves=st.sampled_from([True, True, False]),
         seed=st.integers(0, 3),
+        populations=st.sampled_from([1, 1, 2, 3]),
+        size=st.integers(1, 5),
         workers=st.integers(0, 5),
     )
     def begin(
@@ -104,8 +107,12 @@ class Core(RuleBasedStateMachine):
         stop_on_target: bool,
         saves: bool,
         seed: int,
+        populations: int,
+        size: int,
         workers: int,
     ) -> None:
+        seeds = tuple(range(seed, seed + populations))
+        self.populations = Populations(seeds, size if populations > 1 else None)
         self.settings = Settings(
             stop_iterations=stop,
             interval_iterations=max(1, round(part * stop)),
@@ -114,15 +121,16 @@ class Core(RuleBasedStateMachine):
             mode=mode,
             target_score=goal,
             stop_on_target=stop_on_target,
-            seed=seed,
+            populations=self.populations,
         )
         self.scheduler = Scheduler(self.settings, make_policy(self.policy))
         self.book = Book()
         self.story: list[tuple[e.Event, list[d.Decision]]] = []
         self.time_s = 0.0
         self.saves = saves
-        self.target_seen = False
-        for _ in range(trials):
+        self.most = min(10, populations * size) if populations > 1 else 10
+        self.at_target: set[int] = set()
+        for _ in range(min(trials, self.most)):
             self.add_trial()
         for number in range(workers):
             self.join(f"w{number}")
@@ -148,10 +156,12 @@ class Core(RuleBasedStateMachine):
             self.scheduler.handle(event)
         assert pickle.dumps(self.scheduler) == before
 
-    @precondition(lambda self: len(self.book.members) < 10)
+    @precondition(lambda self: len(self.book.members) < self.most)
     @rule()
     def add_trial(self) -> None:
-        number = len(self.book.members)
+        """The populations get their trials in turn."""
+        rank, population = divmod(len(self.book.members), len(self.populations))
+        number = population * (self.populations.size or 0) + rank
         first = {"lr": 0.01 * (number + 1), "momentum": 0.5, "width": 8 * (1 + number % 3)}
         self.book.members[number] = Member(dict(first))
         self.send(e.TrialAdded(self.now(), number, first))
@@ -211,7 +221,8 @@ class Core(RuleBasedStateMachine):
         member.diverged = score is not None and not math.isfinite(score)
         if score is not None and math.isfinite(score) and self.settings.target_score is not None:
             sign = 1 if self.settings.mode == "max" else -1
-            self.target_seen |= sign * score >= sign * self.settings.target_score
+            if sign * score >= sign * self.settings.target_score:
+                self.at_target.add(self.populations.of(start.trial))
         self.book.free(start.worker)
         event = e.SliceDone(self.now(), number, duration_s, score, member.checkpoint)
         self.send(event, start)
@@ -272,6 +283,9 @@ class Core(RuleBasedStateMachine):
         self.refused(e.WorkerLeft(0.0, "stranger", ""), r"^worker stranger is not there$")
         self.refused(e.TrialAdded(0.0, 0, {}), r"^trial 0 was added before$")
         self.refused(e.TrialRemoved(0.0, 99, ""), r"^trial 99 is not known$")
+        if len(self.populations) > 1:
+            end = len(self.populations) * (self.populations.size or 0)
+            self.refused(e.TrialAdded(0.0, end, {}), rf"^trial {end}: there are \d times \d$")
 
     # Decisions
 
@@ -287,7 +301,7 @@ class Core(RuleBasedStateMachine):
                 member = self.book.members[decision.trial]
                 assert member.place == "waiting"
                 removed = isinstance(event, e.TrialRemoved) and event.trial == decision.trial
-                stopped = self.settings.stop_on_target and self.target_seen
+                stopped = self.is_stopped(decision.trial)
                 assert removed or stopped or member.iteration == self.settings.stop_iterations
                 member.place = "finished"
             case d.RetireWorker():
@@ -305,6 +319,9 @@ class Core(RuleBasedStateMachine):
         if not isinstance(decision, d.Exploit):
             assert decision.reason
 
+    def is_stopped(self, trial: int) -> bool:
+        return self.settings.stop_on_target and self.populations.of(trial) in self.at_target
+
     def judge_start(self, start: d.StartSlice) -> None:
         member = self.book.members[start.trial]
         assert start.slice == self.book.slices
@@ -315,7 +332,7 @@ class Core(RuleBasedStateMachine):
         assert start.from_iteration + start.iterations <= self.settings.stop_iterations
         assert dict(start.hyperparameters) == member.hyperparameters
         assert (start.checkpoint, start.parent) == (member.checkpoint, member.parent)
-        assert not (self.settings.stop_on_target and self.target_seen), "started after the stop"
+        assert not self.is_stopped(start.trial), "started after the stop"
         self.book.slices += 1
         self.book.running[start.slice] = start
         self.book.workers[start.worker] = "busy"
@@ -325,6 +342,8 @@ class Core(RuleBasedStateMachine):
         member, donor = self.book.members[exploit.trial], self.book.members[exploit.donor]
         interval = self.settings.interval_iterations
         assert exploit.trial == ended.trial != exploit.donor
+        assert self.populations.of(exploit.trial) == self.populations.of(exploit.donor)
+        assert not self.is_stopped(exploit.trial), "exploits after the stop"
         assert member.place == "waiting"
         assert ended.from_iteration // interval < member.iteration // interval
         assert (exploit.iteration, exploit.donor_iteration) == (member.iteration, donor.iteration)
@@ -352,6 +371,8 @@ class Core(RuleBasedStateMachine):
         state = self.scheduler.state
         assert state.running.keys() == self.book.running.keys()
         assert state.next_slice == self.book.slices
+        assert state.reached == self.at_target
+        assert state.target_reached == (len(self.at_target) == len(self.populations))
         assert {w.name: w.phase.value for w in state.workers.values()} == self.book.workers
         for number, member in self.book.members.items():
             trial = state.trials[number]

@@ -15,6 +15,7 @@ from hrfs.core.invariants import InvariantError, check
 from hrfs.core.paper import PaperPolicy
 from hrfs.core.policies import POLICIES, make_policy
 from hrfs.core.policy import Choice, Hold, Policy, Snapshot, Start
+from hrfs.core.populations import Populations
 from hrfs.core.scheduler import Scheduler, Settings
 from hrfs.core.search_space import Hyperparameter, Uniform
 from hrfs.core.state import TrialPhase, Worker, WorkerPhase
@@ -74,7 +75,7 @@ def test_when_the_target_is_reached(mode: Any, score: float | None, reached: boo
     scheduler = _scheduler(mode=mode, target_score=0.8)
     scheduler.handle(e.SliceDone(1.0, 0, 1.0, score, "a"))
     assert scheduler.state.target_reached is reached
-    assert not scheduler.state.stopped
+    assert not scheduler.finished
 
 
 # Comings and goings
@@ -257,7 +258,7 @@ def test_an_impossible_interval_is_refused(stop: int, interval: int) -> None:
 def _story(policy: str) -> tuple[Settings, list[tuple[e.Event, list[d.Decision]]]]:
     """A run of some hundred events with exploits, failures, and workers that come and go."""
     rng = np.random.default_rng(0)
-    settings = Settings(200, 20, SPACE, seed=3)
+    settings = Settings(200, 20, SPACE, populations=Populations((3,)))
     scheduler = Scheduler(settings, make_policy(policy))
     story: list[tuple[e.Event, list[d.Decision]]] = []
 

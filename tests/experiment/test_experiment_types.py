@@ -85,7 +85,9 @@ SPACE = {
 
 
 def _plan(seed: int, trials: int = 20) -> Plan:
-    return Plan(trials, stop_iterations=1000, interval_iterations=50, search_space=SPACE, seed=seed)
+    return Plan(
+        trials, stop_iterations=1000, interval_iterations=50, search_space=SPACE, seeds=(seed,)
+    )
 
 
 def test_first_values_depend_on_seed_and_trial_alone() -> None:

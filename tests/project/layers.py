@@ -15,7 +15,7 @@ LAYERS = (
     {"core"},
     {"experiment"},
     {"tuning", "simulator", "training", "reporting"},
-    {"cli", "simulate", "__main__", "hydra_plugins"},
+    {"cli", "simulate", "summary", "compare", "__main__", "hydra_plugins"},
 )
 """From the lowest to the highest; parts of one layer are siblings."""
 CONFIGURATION = {"hydra", "omegaconf"}

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
+OURS = ("hrfs", "hydra_plugins")
 FROM_ELSEWHERE = {**os.environ, "PYTHONPATH": ""}
 
 
@@ -158,9 +159,9 @@ def test_every_imported_distribution_is_required() -> None:
     }
     required = set(_requirements(_setup()["options"]["install_requires"]))
     found = set()
-    for file in (ROOT / "hrfs").rglob("*.py"):
+    for file in [f for own in OURS for f in (ROOT / own).rglob("*.py")]:
         found |= set(re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(), re.MULTILINE))
-    foreign = found - set(sys.stdlib_module_names) - {"hrfs", "__future__"}
+    foreign = found - set(sys.stdlib_module_names) - {*OURS, "__future__"}
     names = {imports.get(name, name).lower() for name in foreign & _importable(foreign)}
     assert names <= required
 

@@ -38,7 +38,7 @@ def make_plan(trials: int = 4, **changes: object) -> Plan:
             "weight_decay": Hyperparameter(Choice((0.0001,))),
         },
         target_score=0.7,
-        seed=3,
+        seeds=(3,),
         labels={
             "model": "resnet18",
             "dataset": "cifar10",
@@ -151,7 +151,9 @@ class Play:
             self.waiting.append(start.trial)
 
     def _exploit(self, trial: int) -> None:
-        donor = max(self.at, key=lambda t: (self.at[t], t != trial, t))
+        population = self.plan.populations.of
+        peers = [t for t in self.at if population(t) == population(trial)]
+        donor = max(peers, key=lambda t: (self.at[t], t != trial, t))
         before = self.values[trial]
         after = {**self.values[donor], "lr": self.values[donor]["lr"] * 0.8, "momentum": 0.9}
         self.values[trial] = after

@@ -18,6 +18,7 @@ def config(workload: Workload, scheduler: str) -> dict[str, Any]:
     """What ``config.yaml`` says of a run, as far as a replay reads it."""
     return {
         "seed": 0,
+        "seeds": None if workload.seeds is None else list(workload.seeds),
         "population": {
             "size": workload.trials,
             "stop_iterations": workload.stop_iteration,

@@ -210,7 +210,7 @@ def test_every_scheduler_finishes_the_work(
     assert (found["scheduler"], found["iterations"]) == (name, 4 * 60)
 
 
-@pytest.mark.parametrize(("request_", "busy"), [("auto", 0), ("cpu", 0), ("gpu", 1)])
+@pytest.mark.parametrize(("request_", "busy"), [("auto", 1), ("cpu", 0), ("gpu", 1)])
 def test_trials_of_ray_ask_for_one_kind(
     request_: str, busy: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,6 +287,15 @@ def test_a_bad_argument_is_told_in_one_line(
         (given, "format=xml"): "format=xml: must be one of table, json",
         (given, "seed=-1"): ("seed=-1: must be a whole number, at least 0, of at most 18 digits"),
         (given, "seed=1.5"): ("seed=1.5: must be a whole number, at least 0, of at most 18 digits"),
+        (given, "seeds=0,x"): "seeds=x: must be a whole number, at least 0, of at most 18 digits",
+        (given, "seeds=[]"): "seeds=: must be a whole number, at least 0, of at most 18 digits",
+        (given, "seeds=[1, 1]"): (
+            "seeds=[1, 1]: names seed 1 2 times; its populations would be alike, leave it once"
+        ),
+        (given, "seeds=1,2", "scheduler=ray_pbt"): (
+            "seeds=[1, 2]: scheduler=ray_pbt would exploit across the populations; "
+            "simulate each by itself, with seed"
+        ),
         (given, f"out={path}"): (
             f"out={path}: is the workload, which would be lost; choose another file"
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,34 @@ def test_another_policy_for_all_of_it(folder: Path, capsys: pytest.CaptureFixtur
         "as it ran", "replayed, scheduler=static", "-cpu-0",
     ]  # fmt: skip
     assert [row["scheduler"] for row in found["rows"]] == ["greedy", "static", "static"]
+
+
+def test_a_run_of_several_populations_is_replayed_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workload = dataclasses.replace(WORKLOAD, trials=4, seeds=(7, 3))
+    folder = make_run_folder(tmp_path / "run", workload, "hrfs")
+    given = f"workload=from_run:{folder}"
+    found = compared(capsys, given, "what_if=population=8")
+    assert (found["populations"], found["trials"], found["notes"]) == (2, 8, [])
+    real, replayed, more = found["rows"]
+    assert [row["trials"] for row in found["rows"]] == [8, 8, 16]
+    assert replayed["makespan_s"] == pytest.approx(real["makespan_s"], rel=0.05)
+    assert 1.7 < more["makespan_s"] / replayed["makespan_s"] < 2.3
+    simulate.main([given])
+    assert "2 x 4 trials on 3 workers, hrfs" in " ".join(capsys.readouterr().out.split())
+    assert refused(capsys, given, "what_if=scheduler=ray_pbt") == (
+        "seeds=[7, 3]: scheduler=ray_pbt would exploit across the populations; "
+        "simulate each by itself, with seed"
+    )
+
+
+def test_a_run_of_before_there_were_seeds_is_replayed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = {key: value for key, value in CONFIG.items() if key != "seeds"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(old))
+    assert compared(capsys, f"workload=from_run:{folder}")["populations"] == 1
 
 
 def test_every_scheduler_replays(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,6 +279,9 @@ def test_bad_input_is_told_in_one_line(
             f"out={tmp_path / 'a.csv'}: is for the slices of one replay, and there are 2 what_if; "
             "ask for them one by one"
         ),
+        (given, "seeds=0,1"): (
+            "seeds=0,1: is for a spec; the populations of a run are those that it had; leave it out"
+        ),
         (given, f"out={folder / 'slices.csv'}"): (
             f"out={folder / 'slices.csv'}: is the workload, which would be lost; "
             "choose another file"
@@ -269,6 +301,9 @@ def test_bad_input_is_told_in_one_line(
          f"population.size=0: must be a whole number, at least 1, {IN_CONFIG}"),
         ("population: {size: 6, stop_iterations: x}",
          f"population.stop_iterations=x: must be a whole number, at least 1, {IN_CONFIG}"),
+        *((f"population: {{size: 6}}\nseeds: {seeds}",
+           f"seeds={seeds}: must be null or unlike whole numbers, at least 0, {IN_CONFIG}")
+          for seeds in ("x", 3, [], [0, -1], [1, 1], [True])),
     ],
 )  # fmt: skip
 def test_a_config_of_no_run_is_told_in_one_line(

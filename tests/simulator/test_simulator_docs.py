@@ -41,10 +41,14 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     (spec,) = blocks("json")
     Path("cluster.json").write_text(spec)
-    simulate.main(commands()[0])
+    first, several = (words for words in commands() if "workload=cluster.json" in words)
+    simulate.main(first)
     records = read_slices(tmp_path / "slices.csv")
     assert sum(record.iterations for record in records) == 8 * 1000
     assert min(r.start_s for r in records if r.worker == "cpu1") >= 60
+    simulate.main([*several, "out=slices.csv"])
+    records = read_slices(tmp_path / "slices.csv")
+    assert {record.trial for record in records} == set(range(3 * 8))
 
 
 def test_the_replays_run_on_what_the_demo_leaves(
@@ -55,7 +59,7 @@ def test_the_replays_run_on_what_the_demo_leaves(
     workers = tuple(SimulatedWorker(w["name"], 0.02 * w["slowdown"], 0.1, w["kind"]) for w in demo)
     workload = Workload(8, 240, 20, workers, noise_sigma=0.05)
     make_run_folder(tmp_path / "outputs" / "demo", workload, "hrfs")
-    _, *replays = commands()
+    replays = [words for words in commands() if "workload=from_run:outputs/demo" in words]
     assert len(replays) == 2
     for arguments in replays:
         simulate.main(arguments)

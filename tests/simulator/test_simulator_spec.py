@@ -57,6 +57,7 @@ def test_what_a_spec_leaves_out_costs_nothing(tmp_path: Path) -> None:
 def test_every_key_is_read_as_written() -> None:
     plain = plain_spec(
         seed=7,
+        seeds=[3, 0],
         noise_sigma=0.1,
         work_factor=[1, 2.5],
         kind_factors={"gpu": [1.0, 3.0]},
@@ -93,6 +94,7 @@ def test_every_key_is_read_as_written() -> None:
             SimulatedWorker("b", 0.1, kind="gpu"),
         ),
         seed=7,
+        seeds=(3, 0),
         noise_sigma=0.1,
         work_factor=(1.0, 2.5),
         kind_factors={"gpu": (1.0, 3.0)},
@@ -137,7 +139,7 @@ BAD: list[tuple[Callable[[], Plain], str]] = [
         lambda: plain_spec(zzz=[1] * 99),
         "zzz=[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1…: there is no such key; "
         "there are: checkpoint_bytes, curve, duration_factors, interval, kind_factors, "
-        "link_bytes_per_s, links, migration_s, noise_sigma, seed, stop_iteration, "
+        "link_bytes_per_s, links, migration_s, noise_sigma, seed, seeds, stop_iteration, "
         "stop_on_target, target_score, trials, work_factor, workers",
     ),
     (
@@ -259,6 +261,25 @@ BAD: list[tuple[Callable[[], Plain], str]] = [
             ([["a", "a"]], "links[0].between=a and a: must be two workers"),
             ([["a", "b"], ["b", "a"]], "links[1].between=b and a: is given twice"),
         )
+    ),
+    (lambda: plain_spec(seeds=[]), "seeds=[]: must list at least 1"),
+    (lambda: plain_spec(seeds=3), "seeds=3: must be a list"),
+    (lambda: plain_spec(seeds=[0, -1]), "seeds[1]=-1: must be at least 0"),
+    (lambda: plain_spec(seeds=[0, 0.5]), "seeds[1]=0.5: must be a whole number"),
+    (lambda: plain_spec(seeds=[0, True]), "seeds[1]=true: must be a whole number"),
+    (
+        lambda: plain_spec(seeds=[4, 1, 4]),
+        "seeds=[4, 1, 4]: names seed 4 2 times; its populations would be alike, leave it once",
+    ),
+    (
+        lambda: plain_spec(seeds=[0, 1], work_factor=[1, 1, 1]),
+        "work_factor=3 numbers: must be one for each of the 2 trials of a population, "
+        "or of the 4 trials of all",
+    ),
+    (
+        lambda: plain_spec(seeds=[0, 1], kind_factors={"gpu": [1]}),
+        "kind_factors.gpu=1 numbers: must be one for each of the 2 trials of a population, "
+        "or of the 4 trials of all",
     ),
     (lambda: plain_spec(target_score=0.8), "target_score=0.8: needs a curve; add it"),
     (

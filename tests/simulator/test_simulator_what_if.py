@@ -8,6 +8,7 @@ import pytest
 
 from hrfs.experiment.errors import ConfigError
 from hrfs.simulator.policies import NAMES
+from hrfs.simulator.rules import check
 from hrfs.simulator.spec import SimulatedWorker, Workload
 from hrfs.simulator.what_if import MOST, Scenario, changed
 
@@ -73,6 +74,17 @@ def test_population_and_scheduler() -> None:
     assert apply("population=2").workload.work_factor == (1.0, 2.0)
     other = apply("scheduler=static")
     assert (other.scheduler, other.workload) == ("static", BASE.workload)
+
+
+def test_population_is_the_size_of_each_population() -> None:
+    factors = (1.0, 2.0, 3.0, 4.0)
+    workload = dataclasses.replace(
+        BASE.workload, trials=2, seeds=(5, 6), work_factor=factors, kind_factors={}
+    )
+    found = changed(dataclasses.replace(BASE, workload=workload), "population=3", NAMES).workload
+    assert (found.trials, found.all_trials, found.seeds) == (3, 6, (5, 6))
+    assert found.work_factor == (1.0, 2.0, 1.0, 3.0, 4.0, 3.0)
+    assert check(found) is None
 
 
 def test_changes_go_together_from_left_to_right() -> None:

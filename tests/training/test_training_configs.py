@@ -62,7 +62,7 @@ def test_every_model_file_builds_for_every_dataset(model: str) -> None:
     assert locate(IMAGE_DATA_TARGET, "dataset._target_") is ImageData
     for dataset in ("digits", "cifar100"):
         plain = {**composed(model=model, dataset=dataset, trainer="default"), "seed": 0}
-        module = ModuleFactory(RunnerSettings.from_plain(plain)).build(0, {"lr": 0.2})
+        module = ModuleFactory(RunnerSettings.from_plain(plain)).build((0, 0), {"lr": 0.2})
         assert module.hparams["network"] == model
         assert module.hparams["lr"] == 0.2
         assert module.hparams["num_classes"] == plain["dataset"]["num_classes"]

@@ -207,7 +207,7 @@ class TestOnTheGpu:
         runner.run(request(0, 1, worker=GPU))
         device = torch.device("cuda", 0)
         batches = runner._batches()
-        for loader in (batches.for_slice(3, 0, 2, device), batches.for_validation(device)):
+        for loader in (batches.for_slice(3, 0, 2, device), batches.for_validation(3, device)):
             assert {part.device for batch in loader for part in batch} == {device}
         sets = [
             loader.dataset.on_device(device) for loader in (batches.training, batches.validation)

@@ -364,7 +364,7 @@ class TestSlices:
         assert state_of(runner, tmp_path).iteration == 8
 
     def test_an_emulated_slow_worker_stretches_every_iteration(self) -> None:
-        runner = build(settings(model=own_model("Sleepy")))
+        runner = build(settings(model=own_model("Laborious")))
         runner.begin(3)
         slow = replace(WORKER, slowdown=4.0)
         result = runner.run(request(0, 5, worker=slow, lr=0.01))

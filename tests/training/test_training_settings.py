@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hrfs.core.populations import Populations
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.dataset_settings import parse_dataset, resolve_paths
 from hrfs.training.settings import RunnerSettings
@@ -34,7 +35,7 @@ def test_a_group_without_a_target_is_refused(group: str) -> None:
 
 
 def test_seed_zero_counts_and_a_negative_one_is_refused() -> None:
-    assert RunnerSettings.from_plain({**GROUPS, "seed": 0}).seed == 0
+    assert RunnerSettings.from_plain({**GROUPS, "seed": 0}).populations == Populations((0,))
     with pytest.raises(ConfigError, match=r"seed=-1: must be a whole number >= 0"):
         RunnerSettings.from_plain({**GROUPS, "seed": -1})
 

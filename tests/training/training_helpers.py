@@ -202,16 +202,23 @@ class Hungry(OwnModule):
         raise RuntimeError("shapes differ")
 
 
-class Sleepy(OwnModule):
-    """Each batch takes 5 ms at least."""
+class Laborious(OwnModule):
+    """Each batch is computed on for 5 ms at least, whatever else the machine does."""
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        time.sleep(0.005)
+        compute(0.005)
         return super().training_step(batch, batch_idx)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        time.sleep(0.005)
+        compute(0.005)
         super().validation_step(batch, batch_idx)
+
+
+def compute(seconds: float) -> None:
+    """Keep this thread's core busy for so long."""
+    end_s = time.thread_time() + seconds
+    while time.thread_time() < end_s:
+        pass
 
 
 class OwnData(LightningDataModule):

@@ -24,7 +24,7 @@ def main(folder: Path, restore: bool) -> None:
     settings = ClusterSettings(
         default_allocation=NodeAllocation(cpus_per_worker=1), reserved_cpus=0
     )
-    plan = make_plan(trials=4, stop_iterations=60, interval_iterations=10)
+    plan = make_plan(trials=4, seeds=(0, 1), stop_iterations=60, interval_iterations=10)
     with cluster(settings):
         if not restore:
             watch = Watch()

@@ -24,6 +24,7 @@ def test_an_experiment_from_start_to_winner(ray_cluster: Any, tmp_path: Path, po
     plan = make_plan(trials=6, stop_iterations=50, interval_iterations=10)
     cluster = ClusterSettings(
         mode="address",
+        address=ray_cluster.address,
         allocation=dict.fromkeys(("fast", "slow"), ONE_CPU),
         default_allocation=None,
     )
@@ -35,6 +36,7 @@ def test_an_experiment_from_start_to_winner(ray_cluster: Any, tmp_path: Path, po
     assert outcome.reason == ""
     assert {worker.name for worker in watch.workers} == {"fast/cpu:0", "fast/cpu:1", "slow/cpu:0"}
     assert set(watch.ended) == set(range(6))
+    assert watch.failures == []  # other nodes have room too, and no worker
     assert watch.exploits
     for record in watch.slices:
         assert record.worker in {worker.name for worker in watch.workers}
@@ -44,8 +46,16 @@ def test_an_experiment_from_start_to_winner(ray_cluster: Any, tmp_path: Path, po
     assert {record.to_iteration for record in last.values()} == {50}
     assert outcome.best_trial == max(last, key=lambda n: (last[n].score, -n))
     assert outcome.test_metrics == {"test/score": outcome.best_score}
-    exploited = {exploit.trial for exploit in watch.exploits}
-    assert {record.trial for record in watch.slices if record.parent is not None} <= exploited
+    for trial in range(6):  # each did the same, in one piece, whatever it took over
+        mine = [record for record in watch.slices if record.trial == trial]
+        assert [r.from_iteration for r in mine] == [0, *(r.to_iteration for r in mine[:-1])]
+    for exploit in watch.exploits:
+        began = [r for r in watch.slices
+                 if (r.trial, r.from_iteration) == (exploit.trial, exploit.iteration)]  # fmt: skip
+        assert [r.parent for r in began] in ([exploit.donor], [])  # [] if the run was over
+    told = {(exploit.trial, exploit.iteration) for exploit in watch.exploits}
+    took = {(r.trial, r.from_iteration) for r in watch.slices if r.parent is not None}
+    assert took <= told
     assert (tmp_path / "winner.ckpt").read_text() == str(outcome.best_score)
 
 
@@ -54,7 +64,7 @@ def test_an_allocation_that_does_not_fit_is_refused_before_any_trial(
 ) -> None:
     from hrfs.tuning.run import run_experiment
 
-    cluster = ClusterSettings(mode="address", allocation={"nowhere": ONE_CPU})
+    cluster = ClusterSettings("address", ray_cluster.address, {"nowhere": ONE_CPU})
     with pytest.raises(
         ConfigError, match=r"cluster\.allocation\.nowhere=nowhere: no such node; the"
     ):

@@ -54,7 +54,7 @@ def as_run_folder(folder: Path, plan: Plan, records: Sequence[SliceRecord]) -> P
     folder.mkdir()
     (folder / "slices.csv").write_bytes(b"".join(encode_slices(records)))
     config = {
-        "seed": plan.seed,
+        "seed": plan.seeds[0],
         "population": {
             "size": plan.trials,
             "stop_iterations": plan.stop_iterations,

@@ -53,6 +53,7 @@ def test_tuner_restore_finishes_what_a_killed_driver_began(tmp_path: Path) -> No
         assert history[-1][0] == int(trial)
         assert history[-1][1] + history[-1][2] == 60
         assert history[-1][3] == report["values"][trial]["lr"]
+        assert {entry[0] // 2 for entry in history} == {int(trial) // 2}, "populations mixed"
         own = [entry for entry in history if entry[0] == int(trial)]
         for before, after in itertools.pairwise(own):
             assert after[1] >= before[1] + before[2], "an iteration was counted twice"

@@ -14,8 +14,6 @@ import pytest
 from hrfs.core.search_space import Choice, Hyperparameter, IntRange, LogUniform, Uniform
 from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.records import WorkerInfo
-from hrfs.tuning.allocation import Bundle
 
 pytestmark = pytest.mark.ray
 
@@ -105,30 +103,18 @@ def test_emulated_clusters_count_workers_and_their_kinds() -> None:
     assert arguments["include_dashboard"] is False
 
 
-def bundle(name: str, kind: str, **resources: float) -> Bundle:
-    return Bundle(WorkerInfo(name, kind, "n", resources["CPU"]), "id", resources)
+@pytest.mark.ray
+def test_a_run_in_a_ray_that_is_joined_already_is_told_what_that_lacks(
+    ray_cluster: object,
+) -> None:
+    from hrfs.tuning.session import check_joined
 
-
-def test_the_baseline_asks_for_one_shape() -> None:
-    from hrfs.tuning.baseline import chosen_bundles
-
-    bundles = [
-        bundle("g", "gpu:A100", CPU=1.0, GPU=1.0),
-        bundle("c1", "cpu", CPU=4.0),
-        bundle("c2", "cpu", CPU=4.0),
-        bundle("c3", "cpu", CPU=2.0),
-    ]
-
-    def chosen(request: str) -> list[str]:
-        return [b.info.name for b in chosen_bundles(bundles, request)]
-
-    assert chosen("auto") == ["c1", "c2"]
-    assert chosen("gpu") == ["g"]
-    with pytest.raises(ConfigError) as error:
-        chosen_bundles(bundles[1:], "gpu")
-    assert str(error.value) == (
-        "scheduler.request=gpu: no worker is of that kind; there are cpu; use one of these, or auto"
-    )
+    check_joined(ClusterSettings(mode="local"))
+    workers = (EmulatedWorker("a", "gpu"),)
+    with pytest.raises(ConfigError, match=r"cluster\.emulated=1 workers: need 1 emulated_gpu of"):
+        check_joined(ClusterSettings(mode="emulated", emulated=workers))
+    with pytest.raises(ConfigError, match=r"cluster\.address=1\.2\.3\.4:5: .* joined the Ray"):
+        check_joined(ClusterSettings(mode="address", address="1.2.3.4:5"))
 
 
 def test_the_baseline_keeps_values_in_their_ranges() -> None:

@@ -128,6 +128,15 @@ def final_adder(
     return {"test/score": value}
 
 
+def final_or_fault(
+    settings: Mapping[str, Any], state: Path, worker: WorkerInfo, export_to: Path
+) -> Mapping[str, float]:
+    """Fails on the winner of the seed ``settings["untestable"]``."""
+    if export_to.stem.endswith(f"seed{settings['untestable']}"):
+        raise RuntimeError(f"planted fault of seed{settings['untestable']}")
+    return final_adder(settings, state, worker, export_to)
+
+
 class Throttled(Counter):
     """Takes ``config["seconds_on"][worker]`` for an iteration there, and evaluates."""
 

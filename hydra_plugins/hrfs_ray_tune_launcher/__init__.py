@@ -1,0 +1,3 @@
+"""``hydra/launcher=ray_tune``: a multirun's jobs as the trials of one Ray Tune experiment."""
+
+__version__ = "1.0.0"
