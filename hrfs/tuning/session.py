@@ -71,7 +71,7 @@ def check_joined(settings: ClusterSettings) -> None:
         ConfigError: another cluster is asked for, or it lacks what the emulated workers hold.
     """
     here = ray.get_runtime_context().gcs_address
-    if settings.mode == "address" and settings.address != here:
+    if settings.mode == "address" and settings.address not in (None, here):
         rule = f"this process has joined the Ray cluster at {here} already"
         raise ConfigError("cluster.address", settings.address, rule, "let the launcher join it")
     if settings.mode != "emulated":

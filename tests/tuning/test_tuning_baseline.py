@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from harness import ONE_CPU, Watch, make_plan
 
+from hrfs.core.pbt import PbtSettings
 from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import RunnerSpec, SchedulerChoice
@@ -21,7 +22,8 @@ RUNNER = RunnerSpec("toys:build_adder", {"seconds": 0.002}, final="toys:final_ad
 def test_an_experiment_from_start_to_winner(ray_cluster: Any, tmp_path: Path, policy: str) -> None:
     from hrfs.tuning.run import run_experiment
 
-    plan = make_plan(trials=6, stop_iterations=50, interval_iterations=10)
+    half = PbtSettings(quantile=0.5)  # so that whatever comes first, some trial exploits
+    plan = make_plan(trials=6, stop_iterations=50, interval_iterations=10, pbt=half)
     cluster = ClusterSettings(
         mode="address",
         address=ray_cluster.address,
