@@ -62,7 +62,7 @@ def test_the_emulated_cluster_has_the_papers_shape() -> None:
         config = to_plain(compose("config", ["experiment=paper_emulated"]))
     workers = build_cluster(config).emulated
     assert [worker.kind for worker in workers] == ["gpu"] + ["cpu"] * 8
-    assert sum(1 / worker.slowdown for worker in workers) < 0.5  # of the cores: none waits
+    assert sum(1 / worker.slowdown for worker in workers) < 1  # of two cores: none waits
     population = config["population"]
     assert population["size"] == 20
     assert population["stop_iterations"] == 20 * population["interval_iterations"]
