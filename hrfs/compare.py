@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from hrfs.cli.command import run_command
 from hrfs.cli.compare_arguments import Request, parse
-from hrfs.experiment.errors import EXIT_BAD_INPUT, ConfigError
 
-EXIT_INTERRUPTED = 130
 HELP = """\
 hrfs.compare: runs that differ in one key, paired by seed, against a baseline.
 
@@ -28,24 +26,8 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line (``sys.argv`` by default) and exit.
-
-    Exit codes: 0 done, 2 input that must be mended (one line on standard error, and nothing
-    is written), 130 interrupted.
-    """
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    if any(argument in ("-h", "--help") for argument in typed):
-        print(HELP, end="")
-        return
-    try:
-        run(parse(typed))
-    except ConfigError as fault:
-        print(f"hrfs.compare: {fault}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
-    except BrokenPipeError:
-        return  # the reader of the figures has seen enough; the files are written
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    """Run the command line (``sys.argv`` by default) and exit; see :func:`run_command`."""
+    run_command("hrfs.compare", HELP, arguments, lambda typed: run(parse(typed)))
 
 
 def run(request: Request) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hrfs.cli.command import run_command
 from hrfs.cli.simulate_arguments import ReplayRequest, Request, parse
-from hrfs.experiment.errors import EXIT_BAD_INPUT, ConfigError
+from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.files import write_atomically
 from hrfs.experiment.records import SliceRecord
 from hrfs.simulator.driver import play
@@ -20,7 +20,6 @@ from hrfs.simulator.rules import check
 from hrfs.simulator.spec import Workload
 from hrfs.simulator.what_if import FORMS
 
-EXIT_INTERRUPTED = 130
 HELP = """\
 hrfs.simulate: how long a population takes on a cluster, without the cluster.
 
@@ -46,28 +45,17 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line (``sys.argv`` by default) and exit.
+    """Run the command line (``sys.argv`` by default) and exit; see :func:`run_command`."""
+    told = HELP.format(schedulers=", ".join(NAMES), changes=FORMS)
+    run_command("hrfs.simulate", told, arguments, _work)
 
-    Exit codes: 0 done, 2 input that must be mended (one line on standard error, and nothing
-    is written), 130 interrupted.
-    """
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    if any(argument in ("-h", "--help") for argument in typed):
-        print(HELP.format(schedulers=", ".join(NAMES), changes=FORMS), end="")
-        return
-    try:
-        request = parse(typed, NAMES)
-        if isinstance(request, ReplayRequest):
-            run_again(request)
-        else:
-            run(request)
-    except ConfigError as fault:
-        print(f"hrfs.simulate: {fault}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
-    except BrokenPipeError:
-        return  # the reader of the figures has seen enough; the slices are written
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+
+def _work(typed: list[str]) -> None:
+    request = parse(typed, NAMES)
+    if isinstance(request, ReplayRequest):
+        run_again(request)
+    else:
+        run(request)
 
 
 def run(request: Request) -> None:
