@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -70,10 +71,14 @@ def _emulate(**changes: Any) -> Callable[[Config], None]:
     return change
 
 
-def test_a_good_one_passes(config: Config) -> None:
+def test_a_good_one_passes_and_stays_as_it_is(config: Config) -> None:
+    before = deepcopy(config)
     validate(config)
+    assert config == before
     _emulate(kind="gpu:A100")(config)
+    before = deepcopy(config)
     validate(config)
+    assert config == before
 
 
 @pytest.mark.parametrize(
@@ -177,8 +182,10 @@ def test_two_workers_of_one_name(config: Config) -> None:
 
 
 def test_own_packages_are_allowed_by_name(config: Config) -> None:
-    config["allowed_targets"] = ["email."]
     config["model"] = {"_target_": "email.message.Message"}
+    with pytest.raises(ConfigError, match=r"model\._target_=email\.message\.Message: "):
+        validate(config)
+    config["allowed_targets"] = ["email."]
     validate(config)
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import configparser
 import json
-import os
-import shutil
-import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from builds import ROOT, build_wheel, copy_source, run, unpack_sdist
 
-ROOT = Path(__file__).resolve().parents[2]
 ENTRY = "hydra_plugins.hrfs_ray_tune_launcher.launcher:RayTuneLauncher"
 APP = """
 import hydra
@@ -45,47 +41,18 @@ print(json.dumps({"file": module.__file__, "heavy": heavy, "entries": entries}))
 """
 
 
-def _run(*command: str | Path, cwd: Path, path: str = "") -> str:
-    done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, env={**os.environ, "PYTHONPATH": path},
-        capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a build reads, for it leaves folders behind."""
-    copy = tmp_path_factory.mktemp("source") / "hrfs"
-    for folder in ("conf", "hrfs", "hydra_plugins", "requirements"):
-        ignored = shutil.ignore_patterns("__pycache__", "conf" if folder == "hrfs" else "")
-        shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
-    for file in ROOT.iterdir():
-        if file.is_file():
-            shutil.copy(file, copy)
-    return copy
-
-
-def _wheel(project: Path, into: Path) -> Path:
-    into.mkdir()
-    _run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet",
-         "--wheel-dir", into, project, cwd=into)  # fmt: skip
-    (wheel,) = into.glob("hrfs-*.whl")
-    return wheel
+    """What is installed."""
+    return copy_source(tmp_path_factory.mktemp("source") / "hrfs")
 
 
 def _of_wheel(source: Path, folder: Path) -> list[str]:
-    return [str(_wheel(source, folder / "wheel"))]
+    return [str(build_wheel(source, folder / "wheel"))]
 
 
 def _of_sdist(source: Path, folder: Path) -> list[str]:
-    _run(sys.executable, "setup.py", "-q", "sdist", "--dist-dir", folder / "sdist", cwd=source)
-    (archive,) = (folder / "sdist").glob("hrfs-*.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder / "unpacked", filter="data")
-    (project,) = (folder / "unpacked").iterdir()
-    return [str(_wheel(project, folder / "wheel"))]
+    return [str(build_wheel(unpack_sdist(source, folder), folder / "wheel"))]
 
 
 def _editable(source: Path, folder: Path) -> list[str]:
@@ -109,11 +76,11 @@ def _found_by(python: Path, elsewhere: Path, path: str = "") -> Path:
     """Where the launcher is found from another directory; any program can name it."""
     elsewhere.mkdir()
     (elsewhere / "my_app.py").write_text(APP)
-    found = json.loads(_run(python, "-c", LOOK, cwd=elsewhere, path=path))
+    found = json.loads(run(python, "-c", LOOK, cwd=elsewhere, path=path))
     assert found["heavy"] == []
     words = ["hydra/launcher=ray_tune", "hydra.launcher.max_concurrent=3"]
     shown = ["--cfg", "hydra", "--package", "hydra.launcher"]
-    told = _run(python, "my_app.py", *words, *shown, cwd=elsewhere, path=path)
+    told = run(python, "my_app.py", *words, *shown, cwd=elsewhere, path=path)
     assert f"_target_: {ENTRY.replace(':', '.')}" in told
     assert "max_concurrent: 3" in told
     if not path:
@@ -128,7 +95,7 @@ def test_found_when_installed(
 ) -> None:
     python = _environment(tmp_path / "environment")
     # --ignore-installed: what is seen of our own environment must not be touched.
-    _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
          "--ignore-installed", "--no-warn-script-location", *install(source, tmp_path),
          cwd=tmp_path)  # fmt: skip
     file = _found_by(python, tmp_path / "elsewhere")
@@ -146,10 +113,10 @@ def test_found_in_a_checkout(source: Path, tmp_path: Path) -> None:
 @pytest.mark.ray
 def test_a_sweep_from_a_wheel(source: Path, tmp_path: Path) -> None:
     python = _environment(tmp_path / "environment")
-    _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
          "--ignore-installed", *_of_wheel(source, tmp_path), cwd=tmp_path)  # fmt: skip
     (tmp_path / "my_app.py").write_text(APP)
-    _run(python, "my_app.py", "-m", "hydra/launcher=ray_tune", "+x=1,2", "hydra.sweep.dir=sweep",
+    run(python, "my_app.py", "-m", "hydra/launcher=ray_tune", "+x=1,2", "hydra.sweep.dir=sweep",
          "hydra.launcher.init.num_cpus=1", cwd=tmp_path)  # fmt: skip
     for number in (0, 1):
         folder = tmp_path / "sweep" / str(number)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import configparser
-import os
 import re
-import shutil
-import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
+from builds import ROOT, build_wheel, copy_source, run, unpack_sdist
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-ROOT = Path(__file__).resolve().parents[2]
 OURS = ("hrfs", "hydra_plugins")
-FROM_ELSEWHERE = {**os.environ, "PYTHONPATH": ""}
 
 
 def _setup() -> configparser.ConfigParser:
@@ -33,32 +28,10 @@ def _requirements(text: str) -> dict[str, Requirement]:
     return {requirement.name.lower(): requirement for requirement in parsed}
 
 
-def _run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(
-        command, cwd=cwd, env=FROM_ELSEWHERE, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a build reads, for it leaves folders behind."""
-    copy = tmp_path_factory.mktemp("source") / "hrfs"
-    for folder in ("conf", "hrfs", "hydra_plugins", "requirements"):
-        ignored = shutil.ignore_patterns("__pycache__", "conf" if folder == "hrfs" else "")
-        shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
-    for file in ROOT.iterdir():
-        if file.is_file():
-            shutil.copy(file, copy)
-    return copy
-
-
-def _wheel(project: Path, into: Path) -> Path:
-    _run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet",
-         "--wheel-dir", str(into), str(project), cwd=into)  # fmt: skip
-    (wheel,) = into.glob("hrfs-*.whl")
-    return wheel
+    """What is built."""
+    return copy_source(tmp_path_factory.mktemp("source") / "hrfs")
 
 
 def _works_from(unpacked: Path, elsewhere: Path) -> None:
@@ -67,16 +40,16 @@ def _works_from(unpacked: Path, elsewhere: Path) -> None:
         f"import sys; sys.path.insert(0, {str(unpacked)!r})\n"
         "from hrfs.cli.main import main\nimport hrfs\nprint(hrfs.__file__)\nmain(sys.argv[1:])\n"
     )
-    printed = _run(sys.executable, "-c", code, "--help", cwd=elsewhere)
+    printed = run(sys.executable, "-c", code, "--help", cwd=elsewhere)
     assert printed.startswith(str(unpacked))
     assert "scheduler     fastest_only, greedy, hrfs, hrfs_paper" in printed
-    composed = _run(sys.executable, "-c", code, "--cfg", "job", cwd=elsewhere).partition("\n")[2]
+    composed = run(sys.executable, "-c", code, "--cfg", "job", cwd=elsewhere).partition("\n")[2]
     assert yaml.safe_load(composed)["dataset"]["name"] == "digits"
 
 
 @pytest.mark.slow
 def test_wheel_carries_the_configuration(source: Path, tmp_path: Path) -> None:
-    wheel = _wheel(source, tmp_path)
+    wheel = build_wheel(source, tmp_path)
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
@@ -90,16 +63,10 @@ def test_wheel_carries_the_configuration(source: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_sdist_builds_the_same_wheel(source: Path, tmp_path: Path) -> None:
-    _run(sys.executable, "setup.py", "-q", "sdist", "--dist-dir", str(tmp_path), cwd=source)
-    (archive,) = tmp_path.glob("hrfs-*.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "sdist", filter="data")
-    (project,) = (tmp_path / "sdist").iterdir()
+    project = unpack_sdist(source, tmp_path)
     for name in ("LICENSE", "conf/config.yaml", "requirements/constraints.txt"):
         assert (project / name).is_file()
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    wheels = _wheel(project, tmp_path / "one"), _wheel(source, tmp_path / "two")
+    wheels = build_wheel(project, tmp_path / "one"), build_wheel(source, tmp_path / "two")
     names = []
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive_of_wheel:

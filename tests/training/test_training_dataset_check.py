@@ -227,7 +227,14 @@ def test_nothing_is_fetched_if_nothing_is_missing(
     import torchvision.datasets
 
     monkeypatch.setattr(torchvision.datasets, "CIFAR10", None)
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in cifar.rglob("*")}
+
+    before = files()
+    assert before
     prepare_dataset(group(cifar, download=True))
+    assert files() == before
 
 
 def test_the_check_imports_no_heavy_package() -> None:
