@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from hrfs.experiment.errors import EXIT_BAD_INPUT, ConfigError
-
-EXIT_INTERRUPTED = 130
+from hrfs.experiment.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, ConfigError
 
 
 def run_command(

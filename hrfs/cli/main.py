@@ -27,10 +27,14 @@ from hrfs.cli.help import help_text, wants_help
 from hrfs.cli.job import run_job
 from hrfs.cli.paths import config_dir, config_groups
 from hrfs.cli.sweep import Sweep, refuse_repeats, watching
-from hrfs.experiment.errors import EXIT_BAD_INPUT, ConfigError
+from hrfs.experiment.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, ConfigError
 from hrfs.experiment.launch import Status
 
-EXIT_CODES: dict[Status, int] = {"finished": 0, "gave up": 1, "interrupted": 130}
+EXIT_CODES: dict[Status, int] = {
+    "finished": 0,
+    "gave up": 1,
+    "interrupted": EXIT_INTERRUPTED,
+}
 FULL_ERRORS = "HYDRA_FULL_ERROR"
 
 

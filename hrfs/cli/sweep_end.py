@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from hrfs.cli.sweep import Sweep
-from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.errors import EXIT_INTERRUPTED, ConfigError
 from hrfs.reporting.aggregate import Aggregate, summed_up
 from hrfs.reporting.aggregate_files import write_aggregate
 from hrfs.reporting.aggregate_table import AggregateTable
@@ -21,7 +21,6 @@ from hrfs.reporting.screen import make_screen
 
 ALL_FINISHED = 0
 SOME_FAILED = 1
-INTERRUPTED = 130
 
 
 def conclude(sweep: Sweep) -> int:
@@ -48,7 +47,7 @@ def exit_code(gathered: Gathered) -> int:
     statuses = {run.status for run in gathered.runs}
     if gathered.left_out or "gave up" in statuses:
         return SOME_FAILED
-    return ALL_FINISHED if statuses <= {"finished"} else INTERRUPTED
+    return ALL_FINISHED if statuses <= {"finished"} else EXIT_INTERRUPTED
 
 
 def _show(found: Aggregate, folder: Path, console: str) -> None:

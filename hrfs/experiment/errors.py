@@ -6,6 +6,8 @@ from typing import Any
 
 EXIT_BAD_INPUT = 2
 """Exit code of the command line after a :class:`ConfigError`."""
+EXIT_INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell gives it."""
 
 
 class ConfigError(ValueError):

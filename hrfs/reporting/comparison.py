@@ -17,12 +17,11 @@ from hrfs.reporting.comparison_workers import (
     worker_shares,
 )
 from hrfs.reporting.runs import RunFigures, gather
+from hrfs.reporting.runs_groups import telling_values
 
 BASELINE = "ray_pbt"
 SCHEDULER = "scheduler.policy"
 """The key whose neighbours are settings of the scheduler that it names."""
-APART = ("seed", "seeds", "report")
-"""Top-level keys in which runs may differ: seeds are paired, the last is what was shown."""
 TIMES = ("makespan_s", "time_to_target_s")
 SCORES = ("best", "winner")
 OTHERS = ("iterations", "utilisation", "ratio")
@@ -160,7 +159,7 @@ def _refuse_other_differences(groups: _Groups, by: str) -> None:
     do all settings of a scheduler. Within a group none may differ.
     """
     everyone = [run for group in groups.values() for run in group.values()]
-    flat = [_flat(run.config) for run in everyone]
+    flat = [telling_values(run.config) for run in everyone]
     others = [key for key in _differences(everyone) if not _belongs(key, by, flat)]
     inside = [key for group in groups.values() for key in _differences(list(group.values()))]
     keys = sorted({*others, *inside})
@@ -179,21 +178,9 @@ def _belongs(key: str, by: str, flat: Sequence[Mapping[str, Any]]) -> bool:
 
 def _differences(runs: Sequence[RunFigures]) -> list[str]:
     """Keys whose value is not the same in all ``runs``; a missing key is null."""
-    flat = [_flat(run.config) for run in runs]
+    flat = [telling_values(run.config) for run in runs]
     keys = dict.fromkeys(key for one in flat for key in one)
     return [key for key in keys if any(one.get(key) != flat[0].get(key) for one in flat[1:])]
-
-
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(_leaves({k: v for k, v in config.items() if k not in APART}, ""))
-
-
-def _leaves(config: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _contest(

@@ -8,7 +8,7 @@ from typing import Any
 
 from hrfs.reporting.runs_files import RunFiles
 
-APART = ("seed", "seeds", "report")
+_APART = ("seed", "seeds", "report")
 """Top-level keys that tell no configuration from another; the last is what the console shows."""
 POPULATIONS = "populations"
 """Stands for populations that trained in one run; their times are no single run's."""
@@ -19,10 +19,10 @@ _Facts = Mapping[str, str]
 def group_names(runs: Sequence[tuple[RunFiles, int]]) -> list[str]:
     """For each run and number of its populations ``key=value, ...`` of what sets it apart.
 
-    Runs with the same configuration but for :data:`APART` have the same name, all others have
-    different ones. A difference is told by the chosen options of configuration groups as far as
-    these decide it (``scheduler=static``), and key by key beyond. Without a difference the name
-    is empty.
+    Runs with the same configuration but for the seed and what the console shows have the same
+    name, all others have different ones. A difference is told by the chosen options of
+    configuration groups as far as these decide it (``scheduler=static``), and key by key beyond.
+    Without a difference the name is empty.
     """
     columns = _columns([_facts(run.config, populations) for run, populations in runs])
     identities = list(zip(*(column for _, column in columns), strict=True))
@@ -41,19 +41,23 @@ def group_names(runs: Sequence[tuple[RunFiles, int]]) -> list[str]:
 
 def _facts(config: Mapping[str, Any], populations: int) -> dict[str, str]:
     """Dotted key to value as text, nulls left out: a key that an older hrfs lacked is null."""
-    kept = {key: value for key, value in config.items() if key not in APART}
-    flat = dict(_flat(kept))
+    flat = {key: _text(v) for key, v in telling_values(config).items() if v is not None}
     if populations > 1:
         flat[POPULATIONS] = str(populations)
     return flat
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+def telling_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted key to value of all that may tell a configuration from another."""
+    return dict(_leaves({key: value for key, value in config.items() if key not in _APART}))
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for key, value in config.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            yield f"{prefix}{key}", _text(value)
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _text(value: Any) -> str:
