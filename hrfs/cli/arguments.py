@@ -9,6 +9,7 @@ from pathlib import Path
 
 DEFAULT_EXPERIMENT = "experiment=demo"
 _NO_EXPERIMENT = "experiment=null"
+_RESUME = "resume="
 _NAMES_WHAT_TO_RUN = re.compile(r"[+~]*(model|experiment)(@[^=]*)?(=|$)")
 _BRINGS_OWN_CONFIGURATION = ("-cn", "-cp", "--config-name", "--config-path", "--experimental-rerun")
 _COMPLETES = ("-sc", "--shell-completion")
@@ -45,6 +46,15 @@ def split(typed: Sequence[str]) -> tuple[list[str], list[str]]:
         (options if belongs_to_option else overrides).append(argument)
         previous = "" if value_expected else argument
     return options, overrides
+
+
+def to_resume(typed: Sequence[str]) -> tuple[Path, list[str]] | None:
+    """The folder that ``resume=`` names, and all else that was typed; None without it."""
+    asked = [argument for argument in typed if argument.startswith(_RESUME)]
+    if not asked:
+        return None
+    rest = [argument for argument in typed if argument not in asked[-1:]]
+    return Path(asked[-1].removeprefix(_RESUME)), rest
 
 
 def own_config_dirs(options: Sequence[str]) -> list[Path]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hrfs.experiment.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, ConfigError
+from hrfs.experiment.files import let_no_others_write
 
 
 def run_command(
@@ -20,6 +21,7 @@ def run_command(
     if any(argument in ("-h", "--help") for argument in typed):
         print(help_text, end="")
         return
+    let_no_others_write()
     try:
         work(typed)
     except ConfigError as fault:

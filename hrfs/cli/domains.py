@@ -24,6 +24,8 @@ from hrfs.core.search_space import (
 from hrfs.experiment.errors import ConfigError
 
 KINDS = ("uniform", "loguniform", "int", "choice")
+_INT_BEYOND = 2**63 - 1
+"""The random generator draws whole numbers below this."""
 
 
 def build_search_space(
@@ -32,7 +34,8 @@ def build_search_space(
     """Join where first values are drawn with where training moves them.
 
     Raises:
-        ConfigError: no hyperparameter, a mutation of an unknown one, or a range that is none.
+        ConfigError: no hyperparameter, a mutation of an unknown one or of what is no number, a
+            name that does not show, or a range that is none.
     """
     prefix = "population"
     if not search_space:
@@ -42,6 +45,10 @@ def build_search_space(
             "must name at least one hyperparameter",
             "e.g. population.search_space={lr:[loguniform,0.001,1]}",
         )
+    for name in search_space:
+        if not name.strip() or not name.isprintable():
+            rule = "must be a name of printable characters"
+            raise ConfigError(f"{prefix}.search_space", ascii(name), rule)
     for name in mutations:
         if name not in search_space:
             raise ConfigError(
@@ -52,6 +59,8 @@ def build_search_space(
             )
     initial = {k: parse_domain(f"{prefix}.search_space.{k}", v) for k, v in search_space.items()}
     mutated = {k: parse_domain(f"{prefix}.mutations.{k}", v) for k, v in mutations.items()}
+    for name, domain in mutated.items():
+        _check_mutable(f"{prefix}.mutations.{name}", mutations[name], initial[name], domain)
     return {name: Hyperparameter(initial[name], mutated.get(name)) for name in initial}
 
 
@@ -79,6 +88,16 @@ def parse_domain(key: str, spec: Sequence[Any]) -> Domain:
     return LogUniform(float(low), float(high))
 
 
+def _check_mutable(key: str, spec: Sequence[Any], initial: Domain, mutation: Domain) -> None:
+    """A number can be moved within a range; a word only along a list."""
+    if isinstance(mutation, Choice) or not isinstance(initial, Choice):
+        return
+    for value in initial.values:
+        if not _is_finite(value):
+            rule = f"cannot move {value!r}, which is no finite number"
+            raise ConfigError(key, show(spec), rule, "mutate it by a choice")
+
+
 def show(spec: Sequence[Any]) -> str:
     """A range as it is written on the command line."""
     return f"[{', '.join(str(part) for part in spec)}]"
@@ -89,19 +108,29 @@ def _ends(key: str, spec: Sequence[Any]) -> tuple[float, float]:
     if len(values) != 2:
         raise ConfigError(key, show(spec), f"{kind} takes two numbers, low and high")
     for value in values:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        if not _is_finite(value):
             raise ConfigError(key, show(spec), f"{value!r} is not a finite number")
     low, high = values
     if low >= high:
         raise ConfigError(key, show(spec), "low must be below high", "swap the two")
+    if not math.isfinite(float(high) - float(low)):
+        raise ConfigError(key, show(spec), "low and high are too far apart")
     return low, high
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether ``value`` is a number that a float can hold; a truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _int_range(key: str, spec: Sequence[Any], low: float, high: float) -> IntRange:
     if int(low) != low or int(high) != high:
         raise ConfigError(key, show(spec), "the ends of int must be whole numbers")
+    if low < -_INT_BEYOND or high >= _INT_BEYOND:
+        raise ConfigError(key, show(spec), "the ends of int must fit into 64 bits")
     return IntRange(int(low), int(high))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Sequence
 
 import yaml
+from hydra.core.override_parser.types import Override
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -27,6 +29,12 @@ from hrfs.experiment.errors import ConfigError
 
 _NO_SUCH_GROUP = re.compile(r"Could not (?:override|delete) '?([^'.\s]+)'?\.\s*No match")
 _GONE_KEY = re.compile(r"Could not delete from config\. '([^']+)' does not exist")
+_COMPOSES = (
+    "hydra.core.override_parser.overrides_parser",
+    "hydra._internal.config_loader_impl",
+    "hydra._internal.defaults_list",
+)
+"""Modules that go through what was typed, mostly with one argument at a time in ``override``."""
 
 
 def explain(
@@ -56,7 +64,7 @@ def explain(
         return _bad_composition(str(error), overrides, groups)
     if isinstance(error, HydraException):
         return ConfigError("configuration", " ".join(overrides), str(error))
-    return None
+    return _refused_argument(error, overrides)
 
 
 def explain_files(error: Exception) -> ConfigError | None:
@@ -77,6 +85,26 @@ def unwritable(error: OSError, folder: str) -> ConfigError:
     """The output ``folder`` cannot be made or written."""
     rule = f"cannot be written ({error.strerror or error})"
     return ConfigError("hydra.run.dir", folder, rule, "choose another folder")
+
+
+def _refused_argument(error: BaseException, overrides: Sequence[str]) -> ConfigError | None:
+    """What Python raised while Hydra took up an argument that can be no value of its key.
+
+    Hydra catches its own errors alone: neither a number as the name of an option nor a whole
+    number of more digits than Python reads is one of these.
+    """
+    if not isinstance(error, Exception):
+        return None
+    why = str(error) or type(error).__name__
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    composing = [frame for frame in frames if frame.f_globals.get("__name__") in _COMPOSES]
+    for frame in composing:
+        override = frame.f_locals.get("override")
+        typed = override.input_line if isinstance(override, Override) else override
+        if isinstance(typed, str):
+            key, _, value = typed.partition("=")
+            return ConfigError(key.lstrip("+~"), value, f"cannot be set ({why})")
+    return ConfigError("configuration", " ".join(overrides), why) if composing else None
 
 
 def _missing_config(error: MissingConfigException) -> ConfigError:
@@ -109,7 +137,7 @@ def _bad_key(
         )
     if isinstance(error, ValidationError):
         return ConfigError(key, value or error.value, _rule(first_line, key))
-    return ConfigError(key, value, first_line)
+    return ConfigError(key, value, _rule(first_line, key))
 
 
 def _is_dict(error: OmegaConfBaseException) -> bool:
@@ -128,6 +156,14 @@ def _rule(message: str, key: str) -> str:
         return f"must be a list, such as {'[0,1,2]' if key == 'seeds' else '[uniform,0.001,1]'}"
     if "is not a valid bool" in message:
         return plain["Boolean"]
+    if message.startswith("Cannot merge"):
+        return "a list cannot take the place of a mapping, nor a mapping that of a list"
+    if "is not Optional" in message:
+        return "must not be null"
+    if message.startswith("Invalid type assigned") or " to Dict[" in message:
+        return "must be a mapping, such as {name: value}"
+    if message.endswith("to string") or " to string: " in message:
+        return "must be text"
     for name, rule in plain.items():
         if message.endswith(f"to {name}"):
             return rule

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import fcntl
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
 from hrfs.cli.errors import unwritable
 from hrfs.experiment.errors import ConfigError
+
+CONFIG = "config.yaml"
+"""The resolved configuration; its lock says that the run is under way."""
 
 
 def claim(folder: Path, config_yaml: str, overrides: Sequence[str]) -> None:
@@ -18,7 +24,7 @@ def claim(folder: Path, config_yaml: str, overrides: Sequence[str]) -> None:
         ConfigError: the folder already holds a run, or cannot be written.
     """
     try:
-        with (folder / "config.yaml").open("x") as stream:  # x: of two runs only one gets it
+        with (folder / CONFIG).open("x") as stream:  # x: of two runs only one gets it
             stream.write(config_yaml)
         (folder / "overrides.yaml").write_text(yaml.safe_dump(list(overrides)))
     except FileExistsError as error:
@@ -27,3 +33,26 @@ def claim(folder: Path, config_yaml: str, overrides: Sequence[str]) -> None:
         ) from error
     except OSError as error:
         raise unwritable(error, str(folder)) from error
+
+
+@contextmanager
+def hold(folder: Path, key: str = "hydra.run.dir") -> Iterator[None]:
+    """Keep every other run out of a claimed ``folder``, until the process ends, however it does.
+
+    Raises:
+        ConfigError: a run is under way in it, or it cannot be written; ``key`` named the folder.
+    """
+    try:
+        stream = (folder / CONFIG).open("r+")
+    except OSError as error:
+        raise ConfigError(key, folder, f"cannot be written ({error.strerror})") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            rule = "a run is under way in it"
+            raise ConfigError(key, folder, rule, "wait for its end, or end it") from None
+        except OSError as error:  # a network share without locks
+            told = "%s cannot be locked (%s): make sure that no other run goes on in it"
+            logging.getLogger("hrfs").warning(told, folder, error.strerror)
+        yield

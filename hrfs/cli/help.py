@@ -39,6 +39,7 @@ common overrides (key=value)
   seed=0                              all randomness follows from it
   seeds=[0,1,2]                       a population for each, in one run on the same workers
   hydra.run.dir=DIR                   where the results go
+  resume=DIR                          go on with the run in DIR, which was cut off
 
 examples
   python -m hrfs scheduler=hrfs model=resnet50 dataset=cifar100

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hrfs.cli.build import build_cluster, build_plan, build_runner, build_scheduler, to_plain
-from hrfs.cli.folder import claim
+from hrfs.cli.folder import claim, hold
 from hrfs.cli.validate import validate
 from hrfs.experiment.cluster import ClusterSettings
-from hrfs.experiment.launch import Outcome, RunnerSpec, SchedulerChoice
+from hrfs.experiment.event_replay import Replay
+from hrfs.experiment.launch import RAY_PBT, Outcome, RunnerSpec, SchedulerChoice
 from hrfs.experiment.plan import Plan
+
+if TYPE_CHECKING:
+    from hrfs.reporting import History
 
 
 def run_job(cfg: DictConfig) -> Outcome:
@@ -37,7 +42,8 @@ def run_job(cfg: DictConfig) -> Outcome:
     check_data(config["dataset"])
     out_dir = Path(hydra_config.runtime.output_dir)
     claim(out_dir, yaml.safe_dump(config, sort_keys=False), overrides)
-    return train(config, plan, launch, out_dir)
+    with hold(out_dir):
+        return train(config, plan, launch, out_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,18 @@ class Launch:
     runner: RunnerSpec
 
 
-def train(config: Mapping[str, Any], plan: Plan, launch: Launch, out_dir: Path) -> Outcome:
+def train(
+    config: Mapping[str, Any],
+    plan: Plan,
+    launch: Launch,
+    out_dir: Path,
+    history: History | None = None,
+    replay: Replay | None = None,
+) -> Outcome:
     """Run a checked experiment on its cluster and write every report of it.
+
+    ``history`` and ``replay`` are those of a run that goes on: what its records and its event log
+    say.
 
     Raises:
         ConfigError: the cluster does not answer, or no worker can be made of it.
@@ -64,8 +80,9 @@ def train(config: Mapping[str, Any], plan: Plan, launch: Launch, out_dir: Path) 
     )
     from hrfs.tuning.run import run_experiment
 
-    write_environment(out_dir / "environment.json")
-    history = History()
+    if replay is None:
+        write_environment(out_dir / "environment.json")
+    history = history or History()
     report = config["report"]
     observers = make_observers(out_dir, history, report["console"], report["every_s"])
     outcome = run_experiment(
@@ -76,9 +93,12 @@ def train(config: Mapping[str, Any], plan: Plan, launch: Launch, out_dir: Path) 
         out_dir=out_dir,
         observers=observers,
         max_failures=config["max_failures"],
+        replay=replay,
     )
     summary = write_final(out_dir, history, outcome.test_metrics, outcome)
     print_summary(summary, out_dir, report["console"])
+    if outcome.status == "interrupted" and launch.scheduler.policy != RAY_PBT:
+        print(f"hrfs: interrupted; python -m hrfs resume={out_dir} goes on", file=sys.stderr)
     return outcome
 
 

@@ -21,13 +21,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hrfs.cli import nested, schema
-from hrfs.cli.arguments import for_hydra, own_config_dirs, split
+from hrfs.cli.arguments import for_hydra, own_config_dirs, split, to_resume
 from hrfs.cli.errors import explain, explain_files
 from hrfs.cli.help import help_text, wants_help
 from hrfs.cli.job import run_job
 from hrfs.cli.paths import config_dir, config_groups
 from hrfs.cli.sweep import Sweep, refuse_repeats, watching
 from hrfs.experiment.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, ConfigError
+from hrfs.experiment.files import let_no_others_write
 from hrfs.experiment.launch import Status
 
 EXIT_CODES: dict[Status, int] = {
@@ -103,14 +104,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if wants_help(options):
         print(help_text(own_config_dirs(options)), end="")
         return
+    let_no_others_write()
     try:
-        code = compose_and_run(for_hydra(typed))
+        resumed = to_resume(typed)
+        code = _resume(*resumed) if resumed else compose_and_run(for_hydra(typed))
     except ConfigError as fault:
         print(f"hrfs: {fault}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(EXIT_CODES["interrupted"])
     sys.exit(code)
+
+
+def _resume(folder: Path, others: Sequence[str]) -> int:
+    from hrfs.cli.resume import resume_run
+
+    return EXIT_CODES[resume_run(folder, others)]
 
 
 def compose_and_run(arguments: Sequence[str]) -> int:

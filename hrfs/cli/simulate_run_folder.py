@@ -121,7 +121,7 @@ def _list(names: set[str]) -> str:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError("config.yaml", path, f"cannot be read ({_line(error)})") from None
     if not isinstance(config, dict):
         raise ConfigError("config.yaml", path, "is not that of a run", _EXAMPLE)
@@ -138,7 +138,7 @@ def _read_ending(path: Path) -> _Ending | None:
         return None
     except OSError as error:
         raise ConfigError("summary.json", path, f"cannot be read ({_line(error)})") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ConfigError("summary.json", path, f"is not that of a run ({error!r})") from None
     return _Ending(set(there), {name for name, present in there.items() if present}, failures)
 

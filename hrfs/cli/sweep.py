@@ -93,7 +93,7 @@ def refuse_repeats(arguments: Sequence[str]) -> None:
     for text in overrides:
         try:
             override = parser.parse_override(text)
-        except HydraException:
+        except (HydraException, ValueError):
             continue  # Hydra complains of it next
         if override.is_sweep_override() and override.is_discrete_sweep():
             _refuse_repeat(text, override)

@@ -29,6 +29,7 @@ _LEFT_BY_A_RUN = (
     "tensorboard",
     "trials",
     "winner*.ckpt",
+    "winner*.safetensors",
 )
 _ENDED = ("finished", "gave up")
 
@@ -68,5 +69,5 @@ def set_aside(folder: Path) -> Path | None:
 def _ended(summary: Path) -> bool:
     try:
         return json.loads(summary.read_bytes())["status"] in _ENDED
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return False  # killed before it wrote one, or while

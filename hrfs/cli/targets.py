@@ -1,4 +1,4 @@
-"""Which classes a configuration may name: no boundary against malice, but against accidents."""
+"""Which classes a configuration may name, by their names alone: nothing is imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hrfs.experiment.errors import ConfigError
-from hrfs.training.targets import ALLOWED_PREFIXES, TARGET, is_allowed
+from hrfs.training.targets import TARGET, allowed_prefixes, in_standard_library, is_allowed
+
+NO_LIGHTNING = ("torch", "torchvision")
+"""Allowed packages that have no Lightning module or data module: only parts come from them."""
 
 
 def check_targets(settings: Mapping[str, Any], group: str, allowed: Sequence[str]) -> None:
@@ -23,7 +26,7 @@ def check_targets(settings: Mapping[str, Any], group: str, allowed: Sequence[str
             f"{group}.{TARGET}", "", "must name a class", f"e.g. my_package.My{group.title()}"
         )
     for key, name in _targets(settings, group):
-        _check_target(key, name, allowed)
+        _check_target(key, name, allowed, part=key != f"{group}.{TARGET}")
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -38,19 +41,25 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from _targets(value, f"{path}[{index}]")
 
 
-def _check_target(key: str, name: Any, allowed: Sequence[str]) -> None:
-    if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+def _check_target(key: str, name: Any, allowed: Sequence[str], part: bool) -> None:
+    if not isinstance(name, str) or not all(word.isidentifier() for word in name.split(".")):
         raise ConfigError(key, name, "must be a dotted name, such as my_package.MyModel")
     package, dot, _ = name.partition(".")
     if not dot:
         raise ConfigError(key, name, "must name a module and, after a dot, a class in it")
-    if not is_allowed(name, allowed):
+    if in_standard_library(name):
+        rule = "is of Python's standard library, which no configuration may name"
+        raise ConfigError(key, name, rule)
+    if not is_allowed(name, allowed, part):
         raise ConfigError(
             key,
             name,
-            f"must begin with one of {', '.join((*ALLOWED_PREFIXES, *allowed))}",
+            f"must begin with one of {', '.join((*allowed_prefixes(part), *allowed))}",
             f"allow your own with allowed_targets=[{package}.]",
         )
+    if not part and package in NO_LIGHTNING:
+        kind = "LightningDataModule" if key.startswith("dataset") else "LightningModule"
+        raise ConfigError(key, name, f"must be a {kind}, and {package} has none")
     if importlib.util.find_spec(package) is None:
         raise ConfigError(
             key, name, f"there is no module {package}", "install it, or start where it lies"

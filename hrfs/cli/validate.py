@@ -6,8 +6,9 @@ Everything works on plain containers and raises :class:`ConfigError` at the firs
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -22,6 +23,9 @@ SCHEDULERS = (*POLICIES, RAY_PBT)
 REQUESTS = ("auto", "cpu", "gpu")
 CONSOLE_MODES = ("auto", "live", "plain", "quiet")
 CLUSTER_MODES = ("local", "emulated", "address")
+LONGEST_ANSWER_S = 86_400.0
+MOST = 2**63 - 1
+"""The largest whole number that random generators and files take."""
 
 
 def validate(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
@@ -31,6 +35,7 @@ def validate(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
         ConfigError: the first rule that does not hold, with key, value and remedy.
     """
     check_keys(config, HrfsConfig)
+    check_whole_numbers(config)
     at_least("seed", config["seed"], 0)
     at_least("max_failures", config["max_failures"], 0)
     for group in ("model", "dataset"):
@@ -67,6 +72,25 @@ def check_keys(config: Mapping[str, Any], schema: type[Any], prefix: str = "") -
             check_keys(value, nested, f"{prefix}{key}.")
 
 
+def check_whole_numbers(config: Mapping[str, Any]) -> None:
+    """No whole number is of more than 64 bits, wherever it stands."""
+    for key, value in _values(config):
+        if isinstance(value, int) and abs(value) > MOST:
+            shown = f"a whole number of {value.bit_length()} bits"
+            raise ConfigError(key, shown, f"must lie between -{MOST} and {MOST}")
+
+
+def _values(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _values(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list | tuple):
+        for index, value in enumerate(node):
+            yield from _values(value, f"{key}[{index}]")
+    else:
+        yield key, node
+
+
 def check_population(population: Mapping[str, Any]) -> None:
     """Size, length, interval and the fractions of PBT."""
     size, stop = population["size"], population["stop_iterations"]
@@ -83,9 +107,10 @@ def check_population(population: Mapping[str, Any]) -> None:
     within("population.quantile", population["quantile"], 0.0, 0.5)
     within("population.resample_probability", population["resample_probability"], 0.0, 1.0)
     require_one_of("population.mode", population["mode"], ("max", "min"))
+    printable("population.metric", population["metric"])
     target = population["target_score"]
     if target is not None:
-        within("population.target_score", target, float("-inf"), float("inf"))
+        finite("population.target_score", target)
     elif population["stop_on_target"]:
         raise ConfigError(
             "population.stop_on_target", True, "needs population.target_score, which is null"
@@ -117,6 +142,7 @@ def check_cluster(cluster: Mapping[str, Any]) -> None:
     require_one_of("cluster.mode", mode, CLUSTER_MODES)
     at_least("cluster.reserved_cpus", cluster["reserved_cpus"], 0)
     above_zero("cluster.answer_within_s", cluster["answer_within_s"])
+    within("cluster.answer_within_s", cluster["answer_within_s"], 0.0, LONGEST_ANSWER_S)
     above_zero("cluster.wait_s", cluster["wait_s"])
     _refuse_placeholders(cluster["allocation"])
     if (mode == "address") != bool(cluster["address"]):
@@ -149,9 +175,12 @@ def _check_emulated(workers: list[Mapping[str, Any]]) -> None:
         raise ConfigError("cluster.emulated", "[]", "must list at least one worker")
     for index, worker in enumerate(workers):
         key = f"cluster.emulated[{index}]"
+        printable(f"{key}.name", worker["name"])
+        printable(f"{key}.kind", worker["kind"])
         if worker["kind"].partition(":")[0] not in ("cpu", "gpu"):
             raise ConfigError(f"{key}.kind", worker["kind"], "must be cpu, gpu or gpu:<model>")
         at_least(f"{key}.slowdown", worker["slowdown"], 1.0)
+        finite(f"{key}.slowdown", worker["slowdown"])
         at_least(f"{key}.threads", worker["threads"], 1)
     name, times = Counter(worker["name"] for worker in workers).most_common(1)[0]
     if times > 1:
@@ -180,3 +209,15 @@ def within(key: str, value: float, low: float, high: float) -> None:
     """Refuse a ``value`` outside [low, high], and NaN."""
     if not low <= value <= high:
         raise ConfigError(key, value, f"must be between {low:g} and {high:g}")
+
+
+def finite(key: str, value: float) -> None:
+    """Refuse a ``value`` that is infinite, or NaN."""
+    if not math.isfinite(value):
+        raise ConfigError(key, value, "must be a finite number")
+
+
+def printable(key: str, text: str) -> None:
+    """Refuse a name that is empty or would not show, or break a line of a table."""
+    if not text.strip() or not text.isprintable():
+        raise ConfigError(key, ascii(text), "must be a name of printable characters")

@@ -63,7 +63,7 @@ class IntRange:
     def perturb(self, value: int, rng: Generator) -> tuple[int, str]:
         """``value`` times 0.8 or 1.2, at least one away where the range allows, clipped."""
         factor = PERTURB_FACTORS[int(rng.integers(2))]
-        moved = round(value * factor)
+        moved = round(min(max(value * factor, self.low), self.high))
         if moved == value:
             moved = value + (1 if factor > 1 else -1)
         return min(max(moved, self.low), self.high), f"x{factor:g}"

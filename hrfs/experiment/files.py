@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -45,10 +46,30 @@ def fill_atomically(path: Path, fill: Callable[[BinaryIO], None]) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             fill(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)  # mkstemp's 0600 would shut colleagues out
-        temporary.replace(path)
+        move_into_place(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Give the finished file ``temporary`` the name ``path``, once it is safe on the disk.
+
+    All may read it, as colleagues must, and its owner alone may write, whatever the umask.
+
+    Raises:
+        OSError: the disk is full or failing; ``path`` is untouched.
+    """
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def let_no_others_write() -> None:
+    """Make this process, and those that it starts, create nothing that everybody may write to.
+
+    Group permissions stay as the user's umask has them: labs share folders by group.
+    """
+    umask = os.umask(0o077)
+    os.umask(umask | stat.S_IWOTH)

@@ -13,6 +13,9 @@ HRFS = "hrfs"
 RAY_PBT = "ray_pbt"
 """The one scheduler that is not a policy of the scheduling core: Ray Tune's own."""
 
+TRIALS_FOLDER = "trials"
+"""Folder of the run's output that holds a folder with checkpoints per trial."""
+
 Status = Literal["finished", "interrupted", "gave up"]
 
 

@@ -61,7 +61,7 @@ def check_target(folder: Path) -> None:
         there = json.loads((folder / SUMMARY).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return
-    except ValueError:
+    except (ValueError, RecursionError):
         there = None
     except OSError as error:
         raise _unwritable(folder, error) from error

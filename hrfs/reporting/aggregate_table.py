@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hrfs.reporting.aggregate import TARGET, Aggregate, Figure, Group, target_of
-from hrfs.reporting.runs_metrics import OF_THE_WHOLE_RUN
+from hrfs.reporting.runs_metrics import OF_THE_WHOLE_RUN, number
 from hrfs.reporting.statistics import BCA, Estimate, T
 from hrfs.reporting.words import seeds as seeds_in_words
 
@@ -64,8 +64,8 @@ def _how(group: Group) -> str:
     for run in {run.folder: run for run in group.runs if run.shared}.values():
         told = run.summary
         lines.append(
-            f"{run.folder} as a whole: makespan {_shown(told['makespan_s'])} s, "
-            f"C* {_shown(told['bound_s'])} s, ratio {_shown(told['ratio'])}"
+            f"{run.folder} as a whole: makespan {_shown(number(told['makespan_s']))} s, "
+            f"C* {_shown(number(told['bound_s']))} s, ratio {_shown(number(told['ratio']))}"
         )
     return "\n".join(lines)
 

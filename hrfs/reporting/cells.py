@@ -76,14 +76,14 @@ def decode_value(cell: str) -> Any:
     """Inverse of :func:`encode_value` (tuples come back as lists)."""
     try:
         return json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
 
 
 def _reads_as_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

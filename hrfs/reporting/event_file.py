@@ -31,9 +31,11 @@ class EventFile:
         self._buffer = io.BytesIO()
         self._records = RecordWriter(self._buffer)
         old = sorted(folder.glob("events.out.tfevents.*"))
+        self.goes_on = bool(old)
+        """Whether there was a file already, which has what stands at its beginning."""
         if old:
             self.path = old[-1]
-            self._size = self.path.stat().st_size
+            self._size = whole_bytes(self.path)
             return
         now = time.time()
         name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.hrfs"
@@ -76,3 +78,19 @@ class EventFile:
             self._size = append_bytes(self.path, self._size, data)
             self._buffer.seek(0)
             self._buffer.truncate()
+
+
+def whole_bytes(path: Path) -> int:
+    """Bytes of the whole records of an event file: TensorBoard reads nothing behind a torn one.
+
+    A record is its length (uint64, little-endian), 4 bytes of checksum, the data, and 4 more.
+    """
+    end, total = 0, path.stat().st_size
+    with path.open("rb") as stream:
+        while True:
+            stream.seek(end)
+            head = stream.read(8)
+            after = end + 16 + int.from_bytes(head, "little")
+            if len(head) < 8 or after > total:
+                return end
+            end = after

@@ -67,7 +67,7 @@ class TrialHistory:
 
 
 class History(Observer):
-    """Keeps what the run tells. To be the first of the run's observers."""
+    """Keeps what the run tells. To be the first of its observers."""
 
     def __init__(self) -> None:
         self.records: list[SliceRecord] = []
@@ -94,11 +94,7 @@ class History(Observer):
 
     @property
     def plan(self) -> Plan:
-        """The plan of the run.
-
-        Raises:
-            RuntimeError: the run has not started.
-        """
+        """The plan of the run. Raises RuntimeError if that has not started."""
         if self._plan is None:
             raise RuntimeError("the history has no plan before on_start")
         return self._plan
@@ -164,9 +160,12 @@ class History(Observer):
         return self.better(one.score, other.score)
 
     def on_start(self, plan: Plan, workers: Sequence[WorkerInfo]) -> None:
+        """Of a run that goes on, what was told before stays; the workers are those of now."""
         self._plan = plan
+        self.present.clear()
+        self.running.clear()
         self._join(workers)
-        self.trials = {
+        self.trials = self.trials or {
             trial: TrialHistory(trial, plan.initial_hyperparameters(trial))
             for trial in range(plan.trials)
         }

@@ -37,7 +37,7 @@ class RunFigures:
     shared: bool
     """Whether other populations trained in the same run, on the same workers."""
     metrics: Mapping[str, float | None]
-    """By name (:mod:`hrfs.reporting.runs_metrics`); None is not measured or not finite."""
+    """By name (:mod:`hrfs.reporting.runs_metrics`); None is not measured, or not finite."""
     summary: Mapping[str, Any]
     """``summary.json`` of the whole run."""
     trials: tuple[int, int]

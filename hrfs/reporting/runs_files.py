@@ -27,6 +27,9 @@ LAUNCHERS_RECORDS = f"{HYDRA}/job_*.json"
 """Where the launcher ``ray_tune`` keeps how each job ended, also one whose process died."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NONSENSE = (ValueError, RecursionError)
+"""What readers of JSON and YAML raise beside their own: a number of too many digits, a date that
+is none, lists nested too deeply."""
 _NO_SUMMARY = "it has no summary.json, so it was killed or is still running"
 
 
@@ -66,7 +69,7 @@ def read_files(folder: Path) -> RunFiles | LeftOut:
         summary = json.loads((folder / SUMMARY).read_bytes())
     except FileNotFoundError:
         return LeftOut(folder, _why_unfinished(folder))
-    except (OSError, ValueError) as error:
+    except (OSError, *_NONSENSE) as error:
         return LeftOut(folder, f"its {SUMMARY} cannot be read ({one_line(str(error))})")
     _refuse_newer(folder / SUMMARY, summary)
     fault = check_summary(summary)
@@ -74,7 +77,7 @@ def read_files(folder: Path) -> RunFiles | LeftOut:
         return LeftOut(folder, f"its {SUMMARY} is not that of a run ({fault})")
     try:
         config = yaml.load((folder / CONFIG).read_bytes(), Loader=_Loader)
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, *_NONSENSE) as error:
         return LeftOut(folder, f"its {CONFIG} cannot be read ({one_line(str(error))})")
     if not isinstance(config, dict):
         return LeftOut(folder, f"its {CONFIG} is not that of a run")
@@ -94,7 +97,7 @@ def _choices(folder: Path, summary: Mapping[str, Any]) -> dict[str, str]:
         hydra = yaml.load((folder / HYDRA / "hydra.yaml").read_bytes(), Loader=_Loader)
         found = hydra["hydra"]["runtime"]["choices"]
         return {g: str(name) for g, name in found.items() if not g.startswith("hydra/") and name}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, *_NONSENSE):
         labels = summary["labels"]
         known = ("experiment", "model", "dataset", "scheduler")
         return {group: str(labels[group]) for group in known if labels.get(group)}
@@ -126,6 +129,6 @@ def _why_unfinished(folder: Path) -> str:
                 return f"it failed: {record['reason']}"
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, KeyError, TypeError, AttributeError, *_NONSENSE) as error:
             return f"{_NO_SUMMARY}; its {told.name} cannot be read ({one_line(str(error))})"
     return _NO_SUMMARY

@@ -10,12 +10,13 @@ are None for each of them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 SECONDS_PER_HOUR = 3600.0
+LARGEST = 1e150
+"""A figure beyond this, whose square no float holds, has no place in a mean."""
 OF_THE_WHOLE_RUN = ("bound_s", "ratio", "utilisation", "failures")
 """What populations that trained together have only together."""
 _SCORES = ("best", "winner")
@@ -34,17 +35,24 @@ def check_summary(summary: Any) -> str:
     """What is wrong with something that should be a run's summary; empty if nothing is."""
     try:
         populations_of(summary)
-        known = summary["status"], summary["labels"].get("scheduler"), summary["plan"]["metric"]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        plan, labels = summary["plan"], summary["labels"]
+        words = {"status": summary["status"], "metric": plan["metric"], "mode": plan["mode"]}
+        target = plan["target_score"]
+        labels.get("scheduler")
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return repr(error)
-    return "" if isinstance(known[0], str) else "its status is no word"
+    for name, word in words.items():
+        if not isinstance(word, str):
+            return f"its {name} is no word"
+    return "" if target is None or number(target) is not None else "its target_score is no number"
 
 
 def populations_of(summary: Mapping[str, Any]) -> list[Population]:
     """The populations of a run, one as a rule.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: ``summary`` is not that of a run.
+        KeyError, TypeError, ValueError, AttributeError, OverflowError: ``summary`` is not that
+            of a run.
     """
     several = summary.get("populations") or []
     if len(several) > 1:
@@ -87,7 +95,7 @@ def _times(summary: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, flo
 
 
 def number(value: Any) -> float | None:
-    """``value`` if it is a finite number."""
+    """``value`` if it is a number, neither infinite nor as good as that."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= LARGEST else None

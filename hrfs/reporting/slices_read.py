@@ -53,7 +53,11 @@ def whole_rows(path: Path) -> tuple[list[list[str]], int]:
     except UnicodeDecodeError as error:
         raise _foreign(path) from error
     whole, _, rest = text.rpartition("\n")
-    rows = list(csv.reader(io.StringIO(whole)))
+    try:
+        rows = list(csv.reader(io.StringIO(whole)))
+    except csv.Error as error:
+        rule = f"cannot be read as a table: {error}"
+        raise ConfigError("slices", path, rule, "take the file anew") from error
     if not rows or tuple(rows[0][: len(SLICE_COLUMNS)]) != SLICE_COLUMNS:
         raise _foreign(path)
     for number, row in enumerate(rows, start=1):

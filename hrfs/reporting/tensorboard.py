@@ -55,6 +55,9 @@ class TensorBoard(Observer):
 
     def on_start(self, plan: Plan, workers: Sequence[WorkerInfo]) -> None:
         self._origin = self._wall_clock()
+        earlier = self._history.records  # of a run that goes on
+        self._first_start_s = min((record.start_s for record in earlier), default=math.inf)
+        self._kinds = list(dict.fromkeys(map(self._history.kind_of, earlier)))
         self._guard.attempt(lambda: self._open(plan))
         self._flush()
 
@@ -99,11 +102,14 @@ class TensorBoard(Observer):
         wall = self._origin
         first = {trial: plan.initial_hyperparameters(trial) for trial in range(plan.trials)}
         headline = str(plan.labels.get("cluster", ""))
-        columns = hparams.experiment(headline, first.get(0, {}), [plan.metric], wall)
-        files[EXPERIMENT].summary(columns, 0, wall)
-        files[EXPERIMENT].text("run", _labels_table(plan), 0, wall)
+        if not files[EXPERIMENT].goes_on:
+            columns = hparams.experiment(headline, first.get(0, {}), [plan.metric], wall)
+            files[EXPERIMENT].summary(columns, 0, wall)
+            files[EXPERIMENT].text("run", _labels_table(plan), 0, wall)
         for trial, values in first.items():
             run = self._run(trial)
+            if files[run].goes_on:
+                continue
             files[run].summary(hparams.session_start(run, values, wall), 0, wall)
         self._files = files
 

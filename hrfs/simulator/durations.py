@@ -11,6 +11,9 @@ from hrfs.experiment.errors import ConfigError
 from hrfs.simulator.spec import SimulatedWorker, Workload
 from hrfs.simulator.streams import Purpose, Stream
 
+SHORTEST_S, LONGEST_S = 1e-12, 1e18
+"""Of a slice: ratios of durations, and speeds, are to stay numbers."""
+
 
 class Duration(NamedTuple):
     """Seconds for which a slice holds its worker, if nothing comes between."""
@@ -36,7 +39,8 @@ class Durations:
         """Price a slice that begins at ``now_s`` with weights that are on ``weights_on``.
 
         Raises:
-            ConfigError: the seconds are too many or too few for a floating-point number.
+            ConfigError: the seconds are too many or too few to reckon with, or those of training
+                are too few beside those of overhead.
         """
         worker = self._workers[start.worker]
         train_s = start.iterations * worker.seconds_per_iteration * self._factor(start.slice)
@@ -48,9 +52,12 @@ class Durations:
         if worker.speed_changes:
             train_s = stretched(worker.speed_changes, now_s + overhead_s + move_s, train_s)
         total_s = overhead_s + train_s + move_s
-        if not 0 < total_s < math.inf:
-            rule = "a slice of it must last a positive and finite time"
+        if not SHORTEST_S <= total_s <= LONGEST_S:
+            rule = f"a slice of it must last from {SHORTEST_S:g} to {LONGEST_S:g} s"
             raise ConfigError(f"workers.{worker.name}", f"{total_s} s", rule)
+        if overhead_s + move_s >= total_s:  # the sum is rounded
+            rule = f"so long an overhead leaves nothing of a slice's {train_s:g} s of training"
+            raise ConfigError(f"workers.{worker.name}", f"{overhead_s + move_s:g} s", rule)
         return Duration(total_s, overhead_s + move_s, train_s)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from hrfs.core.populations import Populations
 
@@ -122,7 +122,7 @@ class Workload:
     """Of what happens to the cluster (noise and failures), and of the population if it is one."""
     seeds: Annotated[tuple[Seed, ...], MinLen(1)] | None = None
     """One population for each, in place of that of ``seed``."""
-    noise_sigma: NotNegative = 0.0
+    noise_sigma: Annotated[float, Ge(0), Le(10)] = 0.0
     work_factor: tuple[Positive, ...] | None = None
     """One per trial of a population, or of all populations; None is 1 for all."""
     kind_factors: Mapping[str, tuple[Positive, ...]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from hrfs.experiment.records import WorkerInfo
 from hrfs.training.datamodules import build_data, prepare_node
+from hrfs.training.export import export
 from hrfs.training.memory import memory_hint
 from hrfs.training.modules import ModuleFactory, put_state
 from hrfs.training.settings import RunnerSettings
@@ -27,7 +28,8 @@ def evaluate_winner(
     """Evaluate a saved trial on the test set and export it as a plain Lightning checkpoint.
 
     The exported file opens by ``load_from_checkpoint`` of the module's class, with
-    ``weights_only=True`` if its hyperparameters are plain values.
+    ``weights_only=True`` if its hyperparameters are plain values. Its weights are written
+    beside it, as :func:`hrfs.training.export.export_weights` says.
 
     Args:
         settings: as for :func:`hrfs.training.runner.build`.
@@ -41,6 +43,7 @@ def evaluate_winner(
 
     Raises:
         CheckpointError: ``checkpoint_file`` is damaged or of another network.
+        OSError: the folder of ``export_to`` cannot be written or the disk is full.
         ConfigError: the test set's files are missing or damaged.
     """
     checked = RunnerSettings.from_plain(settings)
@@ -51,7 +54,7 @@ def evaluate_winner(
     with quiet():
         trainer = make_trainer(worker, checked.trainer)
         trainer.strategy.connect(module)
-        _export(trainer, export_to)
+        export(trainer, module, export_to)
         if not is_overridden("test_step", module):
             log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
             return {}
@@ -67,10 +70,3 @@ def _test(
     with memory_hint(worker):
         trainer.test(module, data.test_dataloader(), verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-def _export(trainer: Trainer, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.part")
-    trainer.save_checkpoint(unfinished, weights_only=True)
-    unfinished.replace(file)

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from hrfs.core.scheduler import Scheduler
 from hrfs.core.state import RunningSlice
 from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.event_replay import Replay
 from hrfs.experiment.observer import LateObservers
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import FailureRecord
@@ -25,7 +26,7 @@ log = logging.getLogger("hrfs")
 
 @dataclass(slots=True)
 class Memory:
-    """What outlives the driver: the state that a restore goes on from. Can be pickled."""
+    """What outlives the driver, by way of the event log."""
 
     core: Scheduler
     numbers: dict[str, int] = field(default_factory=dict)
@@ -34,6 +35,17 @@ class Memory:
     own_failures: dict[int, int] = field(default_factory=dict)
     """Slices of each trial that ended in an exception of its own."""
     elapsed_s: float = 0.0
+
+    @classmethod
+    def of(cls, replay: Replay) -> Memory:
+        """What the event log says."""
+        return cls(
+            core=replay.core,
+            numbers=dict(replay.numbers),
+            exploits=Exploits(replay.copies, replay.exploits),
+            own_failures=dict(replay.own_failures),
+            elapsed_s=replay.elapsed_s,
+        )
 
 
 class Context:

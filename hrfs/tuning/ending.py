@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hrfs.experiment.files import move_into_place
 from hrfs.experiment.launch import Outcome, PopulationOutcome, RunnerSpec, Status
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
@@ -13,6 +14,8 @@ from hrfs.tuning.winner import Contender, Tested, best_of, evaluate_all
 
 WINNER_FILE = "winner.ckpt"
 """Lightning checkpoint of the best of all winners, in the run's output folder."""
+WINNER_SUFFIXES = (".ckpt", ".safetensors")
+"""What a winner may be exported as."""
 
 
 def winner_file(seed: int) -> str:
@@ -41,7 +44,9 @@ def conclude(
     best = best_of((w for w in winners.values() if w is not None), plan.mode)
     best_seed = plan.populations.identity(best.trial)[0] if best else plan.seeds[0]
     if best is not None and len(plan.seeds) > 1:
-        _publish(out_dir / winner_file(best_seed), out_dir / WINNER_FILE)
+        for suffix in WINNER_SUFFIXES:
+            source = (out_dir / winner_file(best_seed)).with_suffix(suffix)
+            _publish(source, (out_dir / WINNER_FILE).with_suffix(suffix))
     return Outcome(
         status=status,
         best_trial=best.trial if best else None,
@@ -96,7 +101,7 @@ def _publish(source: Path, target: Path) -> None:
     if source.exists():
         unfinished = target.with_name(f".{target.name}.part")
         shutil.copyfile(source, unfinished)
-        unfinished.replace(target)
+        move_into_place(unfinished, target)
 
 
 def _outcome(seed: int, winner: Contender | None, tested: Tested) -> PopulationOutcome:

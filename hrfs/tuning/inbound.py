@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -16,7 +17,9 @@ from hrfs.core.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from hrfs.core.state import RunningSlice, TrialPhase
+from hrfs.core.state import RunningSlice, TrialPhase, WorkerPhase
+from hrfs.experiment.event_log import Entry
+from hrfs.experiment.records import WorkerInfo
 from hrfs.tuning.context import Context
 from hrfs.tuning.dispatch import Dispatched, held_s, score_of, slice_record
 from hrfs.tuning.failures import read_failure
@@ -29,21 +32,21 @@ class Inbound:
     def __init__(self, context: Context, max_failures: int) -> None:
         self._context = context
         self._max_failures = max_failures
-        self._events: list[Event] = []
+        self._events: list[Entry] = []
         self._errors: list[Trial] = []
         self._last_own_failure = ""
         self._failed_on: set[str] = set()
         """Workers on which some slice ended in an exception."""
         self._reported: dict[int, tuple[Mapping[str, Any], float]] = {}
 
-    def note(self, event: Event) -> None:
-        """Something whose meaning is plain."""
-        self._events.append(event)
+    def note(self, event: Event, **facts: Any) -> None:
+        """An event, and what the driver alone knows of it."""
+        self._events.append(Entry(event, facts))
 
     def note_trial(self, number: int, trial: Trial) -> None:
         """A trial that the core does not know yet."""
         values = {name: trial.config[name] for name in self._context.plan.search_space}
-        self.note(TrialAdded(self._context.now_s, number, values))
+        self.note(TrialAdded(self._context.now_s, number, values), trial_id=trial.trial_id)
 
     def note_removed(self, number: int, reason: str) -> None:
         """Tune has ended a trial, perhaps because the core had it ended."""
@@ -60,7 +63,7 @@ class Inbound:
         """A slice was lost; Tune either queues the trial again or ends it."""
         self._errors.append(trial)
 
-    def collect(self) -> list[Event]:
+    def collect(self) -> list[Entry]:
         """All events since the last call, in an order in which the core can take them."""
         self._look_at_pool()
         self._look_at_errors()
@@ -73,25 +76,42 @@ class Inbound:
     def discover(self) -> None:
         """The first look at the cluster.
 
+        What an earlier driver knew as a worker and is there again, by its name, is the same
+        worker: it does again what it was at.
+
         Raises:
             ConfigError: no worker can be made of it.
         """
         context = self._context
         bundles = context.pool.discover()
-        context.observers.on_start(context.plan, [bundle.info for bundle in bundles])
-        for bundle in bundles:
-            self.note(WorkerJoined(context.now_s, bundle.info.name, bundle.info.kind))
+        here = {bundle.info.name: bundle.info for bundle in bundles}
+        context.observers.on_start(context.plan, list(here.values()))
+        known = context.core.state.workers.values()
+        present = {w.name: w for w in known if w.phase is not WorkerPhase.GONE}
+        for name, worker in present.items():
+            if name not in here or here[name].kind != worker.kind:
+                self._take_out(name, "is not there any more")
+        for info in here.values():
+            if info.name not in present or present[info.name].kind != info.kind:
+                self._join(info)
+
+    def _join(self, info: WorkerInfo) -> None:
+        self.note(WorkerJoined(self._context.now_s, info.name, info.kind), worker=asdict(info))
+
+    def _take_out(self, worker: str, reason: str) -> None:
+        context = self._context
+        held = context.core.state.workers[worker].slice
+        self._lose_worker(worker, reason)
+        if held is not None:
+            context.tell_lost(context.core.state.running[held], reason)
 
     def _look_at_pool(self) -> None:
         context = self._context
         change = context.pool.look(context.now_s)
         for worker, reason in change.left.items():
-            held = context.core.state.workers[worker].slice
-            self._lose_worker(worker, reason)
-            if held is not None:
-                context.tell_lost(context.core.state.running[held], reason)
+            self._take_out(worker, reason)
         for bundle in change.joined:
-            self.note(WorkerJoined(context.now_s, bundle.info.name, bundle.info.kind))
+            self._join(bundle.info)
         if change.left or change.joined:
             joined = [bundle.info for bundle in change.joined]
             context.observers.on_workers(context.now_s, joined, list(change.left))
@@ -133,7 +153,8 @@ class Inbound:
             failures[lost.trial] = failures.get(lost.trial, 0) + 1
             self._last_own_failure = failure.reason
             self._failed_on.add(lost.worker)
-            self.note(SliceFailed(context.now_s, lost.number, failure.reason))
+            failed = SliceFailed(context.now_s, lost.number, failure.reason)
+            self.note(failed, own_failure=True)
         context.tell_lost(lost, failure.reason)
         if trial.status == Trial.ERROR or failures.get(lost.trial, 0) > self._max_failures:
             self.note(TrialRemoved(context.now_s, lost.trial, f"gave up: {failure.reason}"))
@@ -176,4 +197,5 @@ class Inbound:
         record = slice_record(done, result, reported_s, now_s, score)
         context.observers.on_slice(record)
         duration_s, overhead_s = held_s(record, result)
-        self.note(SliceDone(now_s, record.slice, duration_s, score, saved, overhead_s))
+        ended = SliceDone(now_s, record.slice, duration_s, score, saved, overhead_s)
+        self.note(ended, record=asdict(record))

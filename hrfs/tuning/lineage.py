@@ -40,6 +40,15 @@ class PolicyLine:
         )
 
 
+def inherit_policy(folder: Path, trial_id: str) -> None:
+    """Name the file of an earlier driver's trial of the same number after ``trial_id``."""
+    number = trial_id.rpartition("_")[2]
+    mine = folder / f"pbt_policy_{trial_id}.txt"
+    for older in sorted(folder.glob(f"pbt_policy_*_{number}.txt")):
+        if older != mine:
+            older.replace(mine)
+
+
 def write_policy(folder: Path, trial_id: str, donor_id: str, line: PolicyLine) -> None:
     """Give the trial the donor's ancestry, and add this exploit to it."""
     folder.mkdir(parents=True, exist_ok=True)

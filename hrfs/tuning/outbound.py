@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from ray.tune.experiment import Trial
 
 from hrfs.core.decisions import (
@@ -23,20 +26,25 @@ from hrfs.tuning.trainable import SliceTrainable
 class Outbound:
     """Does what the core decides, slices as soon as Tune has let go of their trials."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, under_way: Sequence[StartSlice] = ()) -> None:
+        """``under_way`` are slices that an earlier driver began: they are done again."""
         self._context = context
-        self._to_start: list[StartSlice] = []
+        self._to_start = list(under_way)
         self._takes_over: bool | None = None
 
-    def carry_out(self, decision: Decision) -> None:
-        """Do it now; a slice is only noted, for :meth:`dispatch`."""
+    def carry_out(self, decision: Decision, facts: dict[str, Any]) -> None:
+        """Do it now; a slice is only noted, for :meth:`dispatch`.
+
+        ``facts`` are those of the event from which the decision follows; what a later driver
+        must know of the deed is added to them.
+        """
         context = self._context
         tell = context.observers.on_worker_state
         match decision:
             case StartSlice():
                 self._to_start.append(decision)
             case Exploit():
-                self._exploit(decision)
+                facts["copy"] = self._exploit(decision)
             case FinishTrial(trial=number, reason=reason):
                 self._finish(number)
                 context.observers.on_trial_end(context.now_s, number, reason)
@@ -54,7 +62,8 @@ class Outbound:
         point_at(trial, context.memory.exploits.path_for(number, last))
         context.controller.stop(trial)
 
-    def _exploit(self, exploit: Exploit) -> None:
+    def _exploit(self, exploit: Exploit) -> str | None:
+        """Returns where the trial's own copy of the donor's checkpoint lies."""
         context = self._context
         record = context.memory.exploits.take_over(
             exploit,
@@ -64,6 +73,7 @@ class Outbound:
             context.now_s,
         )
         context.observers.on_exploit(record)
+        return context.memory.exploits.path_for(exploit.trial, exploit.checkpoint)
 
     def dispatch(self) -> int:
         """Hand out the slices that were decided and can start, and say how many did."""
@@ -72,7 +82,8 @@ class Outbound:
         for start in self._to_start:
             if start.slice not in under_way:
                 continue  # its worker has left in the meantime
-            if self._context.trials[start.trial].status == Trial.PAUSED:
+            trial = self._context.trials.get(start.trial)
+            if trial is not None and trial.status == Trial.PAUSED:
                 self._launch(start)
                 started += 1
             else:

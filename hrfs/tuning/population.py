@@ -11,10 +11,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
+from hrfs.experiment.launch import TRIALS_FOLDER
 from hrfs.experiment.plan import Plan
-
-TRIALS_FOLDER = "trials"
-"""Folder of the run's output that holds a folder with checkpoints per trial."""
 
 
 def fit_population(

@@ -16,6 +16,9 @@ from ray.train._internal.session import _TrainingResult
 from ray.tune import Checkpoint, PlacementGroupFactory, Trainable
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
+from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
+
+from hrfs.experiment.checkpoint import CheckpointError
 
 CONTROLLER_NAMES = (
     "_set_trial_status",
@@ -149,16 +152,28 @@ def _skip_to(trial: Trial, checkpoint: str | None) -> None:
         storage.current_checkpoint_index = max(storage.current_checkpoint_index, int(number))
 
 
-def keep_only(trial: Trial, kept: Sequence[str]) -> None:
+def number_after(trial: Trial, names: Sequence[str]) -> None:
+    """Number the trial's next checkpoint after all of these folder names.
+
+    A trial that begins anew in an old folder would write over what is there, which other
+    trials may share by hard links.
+    """
+    for name in names:
+        _skip_to(trial, name)
+
+
+def keep_only(trial: Trial, kept: Sequence[str], dropped: Sequence[str] = ()) -> None:
     """Delete the trial's checkpoints but for ``kept``, and have Tune forget them.
+
+    ``dropped`` go as well, if they are there: Tune does not know those of an earlier driver.
 
     Uses the ``checkpoint_manager``'s list, which is part of every snapshot and would grow with
     the number of slices.
     """
     manager = trial.run_metadata.checkpoint_manager
     filesystem = trial.storage.storage_filesystem
-    for result in manager._checkpoint_results:
-        path = result.checkpoint.path
+    known = [result.checkpoint.path for result in manager._checkpoint_results]
+    for path in dict.fromkeys([*known, *dropped]):
         if path not in kept and filesystem.get_file_info(path).type != FileType.NotFound:
             filesystem.delete_dir(path)
     manager._checkpoint_results = [
@@ -199,3 +214,14 @@ def stored_result(trainable: Trainable, path: str, counters: Mapping[str, Any]) 
     assert trainable._storage is not None
     made = Checkpoint(path, filesystem=trainable._storage.storage_filesystem)
     return _TrainingResult(checkpoint=made, metrics=dict(counters))
+
+
+def refuse_pickled(result: _TrainingResult) -> None:
+    """Raise :class:`CheckpointError` for a checkpoint that Trainable.restore would unpickle.
+
+    Ours never hold Tune's ``_dict_checkpoint.pkl``: somebody else put it there.
+    """
+    checkpoint = result.checkpoint
+    file = f"{checkpoint.path}/{_DICT_CHECKPOINT_FILE_NAME}"
+    if checkpoint.filesystem.get_file_info(file).type != FileType.NotFound:
+        raise CheckpointError(Path(file), "no pickle in a checkpoint", "one, which was not opened")

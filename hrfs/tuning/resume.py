@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray.tune import Callback
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from hrfs.tuning.scheduler import HRFSScheduler
 
@@ -25,9 +26,19 @@ class StateCallback(Callback):
         return self._scheduler
 
     def get_state(self) -> dict[str, Any] | None:
-        """Called by Tune at every snapshot; the state itself is in a file of its own."""
+        """Called by Tune at every snapshot; the state itself follows from the event log."""
         return {"format": 1}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Called by Tune on restore, before it adds the trials."""
         self._scheduler.expect_restore()
+
+
+class SilentProgress(TrialProgressCallback):
+    """In place of Tune's own, which prints a line for each trial that ends without a result.
+
+    So do those that had ended before the run was resumed.
+    """
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Nothing: our own observers tell of it."""

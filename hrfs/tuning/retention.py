@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping, Sequence
 
+from pyarrow.fs import FileSelector, FileType
+from ray.tune.experiment import Trial
+
+from hrfs.experiment.event_replay import KEPT_PER_TRIAL
 from hrfs.tuning.context import Context
-from hrfs.tuning.privates import keep_only
-
-log = logging.getLogger("hrfs")
-
-KEPT_PER_TRIAL = 2
+from hrfs.tuning.privates import keep_only, number_after
 
 
 class Retention:
     """Deletes what nothing refers to any more.
 
     Tune's ``num_to_keep`` will not do: it deletes by its own, older snapshots, so that a
-    restored trial finds its checkpoint gone.
+    restored trial finds its checkpoint gone. ``kept`` are the folders that an earlier driver
+    kept, by trial, the newest last; None if there was none.
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[int, list[str]] = {}
+    def __init__(self, kept: Mapping[int, Sequence[str]] | None = None) -> None:
+        self._kept = {number: list(paths) for number, paths in (kept or {}).items()}
+        self._tidies = kept is not None
+        self._tidied: set[int] = set()
+
+    def tidy(self, number: int, trial: Trial) -> None:
+        """Take over an earlier driver's folder: what it had not finished or not dropped goes."""
+        if not self._tidies or number in self._tidied:
+            return
+        self._tidied.add(number)
+        filesystem, folder = trial.storage.storage_filesystem, trial.storage.trial_fs_path
+        if filesystem.get_file_info(folder).type is not FileType.Directory:
+            return
+        found = [info.base_name for info in filesystem.get_file_info(FileSelector(folder))]
+        checkpoints = [name for name in found if name.startswith("checkpoint_")]
+        number_after(trial, checkpoints)
+        kept = self._kept.get(number, [])
+        for path in (f"{folder}/{name}" for name in checkpoints):
+            if path not in kept:
+                filesystem.delete_dir(path)
 
     def apply(self, context: Context) -> None:
         """Look at every trial's present checkpoint; call after the state was written."""
@@ -30,5 +49,6 @@ class Retention:
             if path is None or path in kept:
                 continue
             kept.append(path)
+            dropped = kept[:-KEPT_PER_TRIAL]
             del kept[:-KEPT_PER_TRIAL]
-            keep_only(context.trials[number], kept)
+            keep_only(context.trials[number], kept, dropped)

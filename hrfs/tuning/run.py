@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ray.tune import Callback
+
 from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.event_replay import Replay
 from hrfs.experiment.launch import (
     RAY_PBT,
     Outcome,
@@ -22,7 +25,7 @@ from hrfs.tuning.baseline import BaselineRun
 from hrfs.tuning.ending import conclude
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config
-from hrfs.tuning.resume import StateCallback
+from hrfs.tuning.resume import SilentProgress, StateCallback
 from hrfs.tuning.scheduler import HRFSScheduler
 from hrfs.tuning.session import cluster as ray_cluster
 from hrfs.tuning.trainable import RUNNER_KEY, RunnerTrainable
@@ -37,12 +40,14 @@ def run_experiment(
     out_dir: Path,
     observers: Sequence[RunObserver] = (),
     max_failures: int = 3,
+    replay: Replay | None = None,
 ) -> Outcome:
     """Train the populations of ``plan`` and test the winner of each.
 
     ``out_dir`` must be seen by all nodes of the cluster under the same path; it gets a folder
     per trial and the winners' checkpoints. ``max_failures`` is per trial and counts exceptions
-    in training only.
+    in training only. With ``replay`` the run in ``out_dir`` goes on from there; none of Ray's
+    own scheduler can.
 
     Raises:
         ConfigError: the cluster does not answer, no worker can be made of it, or the scheduler
@@ -55,7 +60,7 @@ def run_experiment(
         if scheduler.policy == RAY_PBT:
             run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)
         else:
-            run = SliceRun(plan, scheduler, cluster, runner, watch, max_failures)
+            run = SliceRun(plan, scheduler, cluster, runner, watch, max_failures, replay)
         try:
             run.fit(out_dir)
         finally:
@@ -78,6 +83,7 @@ class SliceRun:
         runner: RunnerSpec,
         watch: RunObserver,
         max_failures: int,
+        replay: Replay | None = None,
     ) -> None:
         self._plan = plan
         self._runner = runner
@@ -89,6 +95,10 @@ class SliceRun:
             max_failures,
             scheduler.max_staleness_iterations,
         )
+        self._callbacks: list[Callback] = [StateCallback(self._scheduler)]
+        if replay is not None:
+            self._scheduler.go_on_from(replay)
+            self._callbacks.append(SilentProgress())
 
     def fit(self, out_dir: Path) -> None:
         """Train until every trial has ended, or the user interrupts."""
@@ -99,7 +109,7 @@ class SliceRun:
                 self._plan,
                 {RUNNER_KEY: settings},
                 self._scheduler,
-                make_run_config(out_dir, [StateCallback(self._scheduler)]),
+                make_run_config(out_dir, self._callbacks),
             )
         finally:
             self._scheduler.close()

@@ -7,31 +7,30 @@ goes to the scheduling core as events, and the core's decisions are carried out.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from hrfs.core.policies import make_policy
-from hrfs.core.scheduler import Scheduler, Settings
+from hrfs.core.scheduler import Scheduler
 from hrfs.core.state import TrialPhase
 from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.event_log import settings_of
+from hrfs.experiment.event_replay import Replay, make_core, rebuild
 from hrfs.experiment.observer import LateObservers, RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.context import Context, Memory
 from hrfs.tuning.dispatch import COUNTERS
 from hrfs.tuning.inbound import Inbound
+from hrfs.tuning.journal import read_journal
+from hrfs.tuning.ledger import Ledger
 from hrfs.tuning.outbound import Outbound
+from hrfs.tuning.patience import Patience
 from hrfs.tuning.privates import Controller, register
-from hrfs.tuning.retention import Retention
-from hrfs.tuning.state_file import forget_workers, read_memory, write_memory
 from hrfs.tuning.trainable import SAVED_KEY
 from hrfs.tuning.winner import Contender
-
-log = logging.getLogger("hrfs")
 
 
 class HRFSScheduler(TrialScheduler):
@@ -77,20 +76,21 @@ class HRFSScheduler(TrialScheduler):
         self._begin_driver(self._new_memory(), observers)
 
     def _new_memory(self) -> Memory:
-        """What a run begins with."""
-        return Memory(_core(self._plan, self._policy, self._max_staleness_iterations))
+        return Memory(make_core(self._plan, self._policy, self._max_staleness_iterations))
 
-    def _begin_driver(self, memory: Memory, observers: Sequence[RunObserver]) -> None:
-        """Set up what belongs to this process and is not carried over a restore."""
+    def _begin_driver(
+        self, memory: Memory, observers: Sequence[RunObserver], replay: Replay | None = None
+    ) -> None:
+        """Set up what belongs to this process; ``replay`` is what an earlier one left behind."""
         watch = LateObservers(observers)
         self._context = Context(self._plan, self._cluster, memory, watch)
         self._inbound = Inbound(self._context, self._max_failures)
-        self._outbound = Outbound(self._context)
-        self._retention = Retention()
-        self._unsettled = False
-        self._without_workers_s: float | None = None
-        self.gave_up: str | None = None
-        """Why the run was ended before all trials were done, if it was."""
+        self._patience = Patience(self._context, self._inbound)
+        self._outbound = Outbound(self._context, replay.under_way() if replay else ())
+        told = settings_of(self._plan, self._policy, self._max_staleness_iterations)
+        self._ledger = Ledger(self._context, self._outbound, told, replay)
+        self._ended_before: list[Trial] = []
+        self._renamed = False
 
     # What Tune asks
 
@@ -115,16 +115,20 @@ class HRFSScheduler(TrialScheduler):
         if self._restoring:
             self._restore(trial)
         context = self._context
-        known = trial.trial_id in context.memory.numbers
         number = context.memory.numbers.setdefault(trial.trial_id, len(context.memory.numbers))
-        context.trials[number] = trial
+        seen, context.trials[number] = number in context.trials, trial
         if trial.status in (Trial.TERMINATED, Trial.ERROR):
             self._inbound.note_removed(number, "ended before")
             return
         trial.init_local_path()
         Controller(tune_controller).park(trial)
-        if not known:
-            self._inbound.note_trial(number, trial)
+        known = self.core.state.trials.get(number)
+        if not seen:
+            self._ledger.adopt(number, trial, self._renamed)
+            if known is None:
+                self._inbound.note_trial(number, trial)
+        if known is not None and known.phase is TrialPhase.FINISHED:
+            self._ended_before.append(trial)  # Tune knows less than the log
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """A slice is trained and evaluated: pause the trial, saved if it is not yet."""
@@ -156,56 +160,27 @@ class HRFSScheduler(TrialScheduler):
         context = self._context
         if context.attach(tune_controller):
             self._inbound.discover()
-            self._stop_finished_trials()
-        self._settle()
-        for event in self._inbound.collect():
-            self._unsettled = True
-            for decision in self.core.handle(event):
-                self._outbound.carry_out(decision)
+        while self._ended_before:
+            context.controller.stop(self._ended_before.pop())
+        self._ledger.settle()
+        for entry in self._inbound.collect():
+            self._ledger.enter(entry)
         if not self._outbound.dispatch():
-            self._settle()  # nobody waits; else in the next turn, when workers are at work
-        self._give_up_if_hopeless()
+            self._ledger.settle()  # nobody waits; else in the next turn, when workers are at work
+        self._patience.look()
         context.observers.on_tick(context.now_s)
         return None
 
-    def _settle(self) -> None:
-        """Tell observers, and make the state safe; then what only an older one needs may go."""
-        if self._unsettled:
-            self._unsettled = False
-            self._context.observers.flush()
-            write_memory(self._context.memory, self._context.trials)
-            self._retention.apply(self._context)
-
     def close(self) -> None:
         """Tell what is untold; call when the experiment was interrupted."""
-        self._settle()
-
-    def _stop_finished_trials(self) -> None:
-        """After a restore: Tune's snapshot may be older than the end of a trial."""
-        for number, trial in self._context.trials.items():
-            known = self.core.state.trials.get(number)
-            if known is not None and known.phase is TrialPhase.FINISHED:
-                self._context.controller.stop(trial)
-
-    def _give_up_if_hopeless(self) -> None:
-        reason = self._inbound.hopeless() or self._no_workers()
-        if reason and not self.gave_up:
-            self.gave_up = reason
-            log.error("the run gives up: %s", reason)
-            self._context.controller.stop_experiment()
-
-    def _no_workers(self) -> str | None:
-        now_s, wait_s = self._context.now_s, self._cluster.wait_s
-        if self._context.pool.workers or self.core.finished:
-            self._without_workers_s = None
-        elif self._without_workers_s is None:
-            self._without_workers_s = now_s
-            log.warning("no worker is left; waiting %g s for one (cluster.wait_s)", wait_s)
-        elif now_s - self._without_workers_s > wait_s:
-            return f"no worker came back within cluster.wait_s={wait_s:g}"
-        return None
+        self._ledger.settle()
 
     # What the end of the run needs
+
+    @property
+    def gave_up(self) -> str | None:
+        """Why the run was ended before all trials were done, if it was."""
+        return self._patience.gave_up
 
     @property
     def core(self) -> Scheduler:
@@ -238,14 +213,23 @@ class HRFSScheduler(TrialScheduler):
     # Restoring
 
     def expect_restore(self) -> None:
-        """The next trial that Tune adds is a restored one: read the state beside it."""
+        """The next trial that Tune adds is a restored one: read the log beside it."""
         self._restoring = True
+
+    def go_on_from(self, replay: Replay) -> None:
+        """Go on from ``replay`` in a new experiment of Tune's in the same folder.
+
+        To be called before it starts; its trials are the old ones, in the order of their numbers.
+        """
+        self._begin_driver(Memory.of(replay), self._context.observers.members, replay)
+        self._context.memory.numbers.clear()  # Tune names its trials anew
+        self._renamed = True
 
     def _restore(self, trial: Trial) -> None:
         self._restoring = False
-        memory = read_memory(trial)
-        forget_workers(memory)
-        self._begin_driver(memory, self._context.observers.members)
+        staleness, where = self._max_staleness_iterations, str(trial.storage.experiment_fs_path)
+        replay = rebuild(read_journal(trial), where, self._plan, self._policy, staleness)
+        self._begin_driver(Memory.of(replay), self._context.observers.members, replay)
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles the scheduler when an experiment starts; observers hold open files."""
@@ -263,18 +247,3 @@ class HRFSScheduler(TrialScheduler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._begin_driver(self._new_memory(), ())
-
-
-def _core(plan: Plan, policy: str, max_staleness_iterations: int | None) -> Scheduler:
-    settings = Settings(
-        stop_iterations=plan.stop_iterations,
-        interval_iterations=plan.interval_iterations,
-        search_space=plan.search_space,
-        pbt=plan.pbt,
-        mode=plan.mode,
-        target_score=plan.target_score,
-        stop_on_target=plan.stop_on_target,
-        populations=plan.populations,
-        max_staleness_iterations=max_staleness_iterations,
-    )
-    return Scheduler(settings, make_policy(policy))

@@ -16,12 +16,21 @@ from ray._private import ray_constants
 
 from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.files import let_no_others_write
 from hrfs.tuning.allocation import emulated_resources
+from hrfs.tuning.trust import (
+    follow_environment,
+    private_session_folder,
+    want_token,
+    warn_of_trust,
+)
 
 log = logging.getLogger("hrfs")
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Trials' states go through the storage, not through Ray's object store."""
+
+SET_TOKEN = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN on every node"
 
 TUNE_ENVIRONMENT = {
     # A process serves many trials: it must not move its working folder to one of them.
@@ -43,7 +52,8 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
     A Ray that the process has joined already is used as it is and left alone.
 
     Raises:
-        ConfigError: the address does not answer, or refuses us.
+        ConfigError: the address does not answer, or refuses us, or our own cluster's token
+            cannot be kept from others.
     """
     for name, value in TUNE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -102,12 +112,20 @@ def start_here(arguments: Mapping[str, Any]) -> None:
     """``ray.init`` of a cluster of our own, whose ports nothing beyond this machine reaches.
 
     Ray replaces 127.0.0.1 by an address that others reach, and then listens on all of them,
-    unless it believes that there are no clusters here, as it does on macOS and Windows.
+    unless it believes that there are no clusters here, as it does on macOS and Windows. Other
+    users of this machine are kept out by a token, and by the permissions of its session's folder.
+
+    Raises:
+        ConfigError: a token must be made, and the home folder cannot hold it; or the session's
+            folder cannot be kept from others.
     """
+    want_token()
+    let_no_others_write()  # to the sockets
+    private = {"_temp_dir": str(private_session_folder())}
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        ray.init(**arguments)
+        ray.init(**{**private, **arguments})
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
@@ -133,16 +151,12 @@ def local_arguments(settings: ClusterSettings) -> dict[str, Any]:
 
 def _join(settings: ClusterSettings) -> None:
     check_answers(settings)
-    if os.environ.get("RAY_AUTH_MODE") != "token":
-        log.warning(
-            "joining the Ray cluster at %s without a token: whoever reaches its ports can run "
-            "code there; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN on every node",
-            settings.address,
-        )
+    follow_environment()
     try:
         ray.init(address=settings.address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
         raise _refusal(settings.address or "", str(error)) from error
+    warn_of_trust(settings.address or "", SET_TOKEN)
 
 
 def check_answers(settings: ClusterSettings) -> None:

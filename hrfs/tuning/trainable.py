@@ -21,8 +21,9 @@ from typing import Any
 
 from ray import tune
 
+from hrfs.experiment.files import let_no_others_write
 from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
-from hrfs.tuning.privates import next_folder, stored_result
+from hrfs.tuning.privates import next_folder, refuse_pickled, stored_result
 
 SLICE_KEY = "hrfs"
 """Key of the trial's config that holds the slice to do."""
@@ -54,6 +55,7 @@ class SliceTrainable(tune.Trainable):
         """Whether the trial of the present config is in the process."""
         self._load_s = 0.0
         self._fresh_process = True
+        let_no_others_write()  # a cluster that we joined has a umask of its own
         self.build(config)
         self._take_over()
 
@@ -91,6 +93,15 @@ class SliceTrainable(tune.Trainable):
         handover = self.config.get(HANDOVER_KEY)
         if handover and handover["path"] is not None:
             self.restore(stored_result(self, handover["path"], handover["counters"]))
+
+    def restore(self, checkpoint_result: Any) -> None:
+        """Tune's hook: load this checkpoint, unless it holds what Tune would unpickle.
+
+        Raises:
+            CheckpointError: it does; nothing of it has been read.
+        """
+        refuse_pickled(checkpoint_result)
+        super().restore(checkpoint_result)
 
     def step(self) -> dict[str, Any]:
         """Do the slice that ``config["hrfs"]`` asks for."""

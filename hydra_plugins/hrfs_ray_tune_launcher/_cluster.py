@@ -15,7 +15,8 @@ import ray
 
 from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.errors import ConfigError
-from hrfs.tuning.session import check_answers, local_arguments, start_here
+from hrfs.tuning.session import SET_TOKEN, check_answers, local_arguments, start_here
+from hrfs.tuning.trust import follow_environment, warn_of_trust
 from hydra_plugins.hrfs_ray_tune_launcher._checks import check_init, unanswered
 from hydra_plugins.hrfs_ray_tune_launcher._errors import LauncherError
 from hydra_plugins.hrfs_ray_tune_launcher._privates import raylet_words_to
@@ -67,18 +68,12 @@ def _start(init: dict[str, Any]) -> None:
         start_here({**ours, **init, "address": "local"})
         return
     _check_address(address)
-    if os.environ.get("RAY_AUTH_MODE") != "token":
-        log.warning(
-            "joining the Ray cluster at %s without a token: whoever reaches its ports can run "
-            "code there; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or %s.%s",
-            address,
-            KEY,
-            TOKEN_FILE,
-        )
+    follow_environment()
     try:
         ray.init(**{"log_to_driver": False, "configure_logging": False, **_of_a_client(init)})
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise unanswered(address, None, error) from error
+    warn_of_trust(address, f"{SET_TOKEN}, or {KEY}.{TOKEN_FILE}")
 
 
 def _of_a_client(init: Mapping[str, Any]) -> dict[str, Any]:

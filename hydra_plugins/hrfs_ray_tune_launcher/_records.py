@@ -173,7 +173,8 @@ def read_file(path: Path) -> JobRecord | Damaged | None:
 def _first_fault(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else str(first["msg"])
+    told = f"{place}: {first['msg']}" if place else str(first["msg"])
+    return " ".join(told.split())
 
 
 def _fingerprint(config: Mapping[str, Any]) -> str:

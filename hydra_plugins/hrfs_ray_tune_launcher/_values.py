@@ -43,6 +43,8 @@ def from_json(encoded: Any) -> Any:
     """
     if isinstance(encoded, list):
         return [from_json(item) for item in encoded]
+    if isinstance(encoded, float) and encoded - encoded != 0:
+        raise ValueError("the return value has a number that is never written as such")
     if not isinstance(encoded, dict):
         return encoded
     if set(encoded) == {TUPLE} and isinstance(encoded[TUPLE], list):

@@ -69,9 +69,13 @@ CommandLine = Callable[..., tuple[int, str, str]]
          "across the populations; give each a run: --multirun seed=0,1"),
         (["cluster=address"], "cluster.address=null: must be given; e.g. "
                               "cluster.address=10.0.0.1:6379"),
-        (["model._target_=os.system"], "model._target_=os.system: must begin with one of"),
+        (["model._target_=os.system"], "model._target_=os.system: is of Python's standard library"),
         (["dataset.batch_size=100000"], "dataset.batch_size=100000: is more than the "),
         (["dataset=cifar10", "dataset.root=nowhere"], "dataset.root="),
+        (["model=6"], "model=6: cannot be set (Config group override must be a string"),
+        (["~report=1"], "report=1: cannot be set (Config group override deletion value must be"),
+        (["model=[1]"], "configuration=model=[1]: argument of type 'int' is not"),
+        (["population.search_space.lr.x=0"], "population.search_space.lr.x=0: cannot be set (inv"),
         (["hydra.run.dir=/dev/null/x"], "hydra.run.dir=/dev/null/x: cannot be written (Not a "
                                         "directory); choose another folder"),
     ],

@@ -31,7 +31,8 @@ def test_smoke_experiment(tmp_path: Path) -> None:
     assert "winner" in done.stdout
     out = tmp_path / "out"
     for name in ("config.yaml", "overrides.yaml", "environment.json", "slices.csv", "trials.csv",
-                 "summary.json", "hrfs.log", "winner.ckpt"):  # fmt: skip
+                 "summary.json", "hrfs.log", "winner.ckpt",
+                 "winner.safetensors"):  # fmt: skip
         assert (out / name).is_file(), name
     assert yaml.safe_load((out / "overrides.yaml").read_text()) == ["experiment=smoke"]
     config = yaml.safe_load((out / "config.yaml").read_text())
@@ -62,7 +63,8 @@ def test_two_seeds_in_one_run(tmp_path: Path) -> None:
     assert "2 populations of 2, 4 iterations each" in done.stdout
     out = tmp_path / "out"
     winners = sorted(file.name for file in out.glob("winner*"))
-    assert winners == ["winner.ckpt", "winner_seed1.ckpt", "winner_seed3.ckpt"]
+    names = ("winner", "winner_seed1", "winner_seed3")
+    assert winners == [f"{name}{suffix}" for name in names for suffix in (".ckpt", ".safetensors")]
     summary = json.loads((out / "summary.json").read_text())
     assert check_consistency(read_slices(out / "slices.csv"), summary) == []
     assert (summary["seed"], summary["seeds"]) == (None, [3, 1])
@@ -71,5 +73,6 @@ def test_two_seeds_in_one_run(tmp_path: Path) -> None:
         assert population["iterations"] == 2 * 4
     best = max(summary["populations"], key=lambda population: population["winner"]["score"])
     assert summary["winner"]["seed"] == best["seed"]
-    exported = (out / f"winner_seed{best['seed']}.ckpt").read_bytes()
-    assert (out / "winner.ckpt").read_bytes() == exported
+    for suffix in (".ckpt", ".safetensors"):
+        exported = (out / f"winner_seed{best['seed']}{suffix}").read_bytes()
+        assert (out / f"winner{suffix}").read_bytes() == exported

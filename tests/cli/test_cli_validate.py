@@ -24,8 +24,8 @@ def config() -> Config:
         "seeds": None,
         "max_failures": 4,
         "allowed_targets": [],
-        "model": {"_target_": "torch.nn.Linear"},
-        "dataset": {"_target_": "torch.utils.data.Dataset"},
+        "model": {"_target_": "hrfs.training.module.ImageClassifier"},
+        "dataset": {"_target_": "hrfs.training.data.ImageData"},
         "trainer": {},
         "population": {
             "size": 4,
@@ -124,12 +124,13 @@ def test_a_good_one_passes_and_stays_as_it_is(config: Config) -> None:
         (_set("dataset", {}), "dataset._target_=: must name a class"),
         (_set("model._target_", "Net"), "model._target_=Net: must name a module and, after a dot"),
         (_set("model._target_", "a b.C"), "model._target_=a b.C: must be a dotted name"),
-        (_set("model._target_", "builtins.open"), "model._target_=builtins.open: must begin with "
+        (_set("model._target_", "their.Net"), "model._target_=their.Net: must begin with "
          "one of hrfs., torch., torchvision., pytorch_lightning., lightning.; allow your own with "
-         "allowed_targets=[builtins.]"),
+         "allowed_targets=[their.]"),
         (_set("model._target_", "torchy.Net"), "model._target_=torchy.Net: must begin with one"),
-        (_set("model.layers", [{"_target_": "os.system"}]),
-         "model.layers[0]._target_=os.system: must begin with one of"),
+        (_set("model.layers", [{"_target_": "their.Net"}]),
+         "model.layers[0]._target_=their.Net: must begin with one of hrfs.core., hrfs.training., "
+         "torch.nn., torch.optim., "),
     ],
 )  # fmt: skip
 def test_each_rule_says_key_value_and_what_is_right(
@@ -182,10 +183,11 @@ def test_two_workers_of_one_name(config: Config) -> None:
 
 
 def test_own_packages_are_allowed_by_name(config: Config) -> None:
-    config["model"] = {"_target_": "email.message.Message"}
-    with pytest.raises(ConfigError, match=r"model\._target_=email\.message\.Message: "):
+    config["model"] = {"_target_": "rich.table.Table", "layer": {"_target_": "rich.text.Text"}}
+    with pytest.raises(ConfigError, match=r"model\._target_=rich\.table\.Table: "):
         validate(config)
-    config["allowed_targets"] = ["email."]
+    config["allowed_targets"] = ["rich."]
+    config["dataset"] = {"_target_": "rich.table.Table"}
     validate(config)
 
 

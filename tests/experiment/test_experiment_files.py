@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hrfs.experiment.files import write_atomically
+from hrfs.experiment.files import let_no_others_write, move_into_place, write_atomically
 
 
 def _names(folder: Path) -> list[str]:
@@ -89,3 +90,51 @@ def test_a_folder_that_refuses_is_an_error_and_stays_as_it_was(
         write_atomically(tmp_path / "file", "new")
     assert _names(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "old"
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_nothing_new_is_open_to_all_whatever_the_umask(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", "text")  # before anything is said of the umask
+    assert _mode(tmp_path / "file") == 0o644
+    let_no_others_write()
+    write_atomically(tmp_path / "new" / "deep" / "file", "text")
+    (tmp_path / "other").write_text("text")
+    assert _mode(tmp_path / "new") == _mode(tmp_path / "new" / "deep") == 0o775
+    assert _mode(tmp_path / "other") == 0o664
+
+
+def test_a_stricter_umask_stays_as_it_is() -> None:
+    before = os.umask(0o077)
+    try:
+        let_no_others_write()
+        assert os.umask(before) == 0o077
+    finally:
+        os.umask(before)
+
+
+def test_a_file_takes_its_name_only_once_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "part").write_text("new")
+    (tmp_path / "file").write_text("old")
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((tmp_path / "file").read_text())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    move_into_place(tmp_path / "part", tmp_path / "file")
+    assert synced == ["old"]
+    assert (tmp_path / "file").read_text() == "new"
+    assert _names(tmp_path) == ["file"]
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)

@@ -15,7 +15,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 from hrfs.cli import schema
-from hrfs.cli.arguments import for_hydra, split
+from hrfs.cli.arguments import for_hydra, split, to_resume
 from hrfs.cli.paths import config_dir
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,9 @@ def _commands(document: Path) -> list[list[str]]:
         pytest.param(arguments, id=f"{document.stem}: {' '.join(arguments)}")
         for document in DOCUMENTS
         for arguments in _commands(document)
-        if "--config-dir" not in arguments and "--multirun" not in arguments
+        if "--config-dir" not in arguments
+        and "--multirun" not in arguments
+        and to_resume(arguments) is None
     ],
 )
 def test_every_command_composes(arguments: list[str]) -> None:

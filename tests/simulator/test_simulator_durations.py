@@ -146,6 +146,22 @@ def test_overhead_and_move_come_before_the_iterations_and_do_not_drift() -> None
 
 def test_seconds_beyond_all_numbers_are_refused() -> None:
     workload = Workload(1, 100, 10, (SimulatedWorker("a", 1e308),))
-    rule = "^workers.a=inf s: a slice of it must last a positive and finite time$"
+    rule = r"^workers.a=inf s: a slice of it must last from 1e-12 to 1e\+18 s$"
+    with pytest.raises(ConfigError, match=rule):
+        price(workload)
+
+
+@pytest.mark.parametrize("seconds", [5e-324, 1e-20])
+def test_seconds_too_few_to_reckon_with_are_refused(seconds: float) -> None:
+    workload = Workload(1, 100, 10, (SimulatedWorker("a", seconds),))
+    with pytest.raises(ConfigError, match=r"s: a slice of it must last from 1e-12 to "):
+        price(workload)
+
+
+def test_an_overhead_beside_which_training_is_nothing_is_refused() -> None:
+    workload = Workload(1, 100, 10, (SimulatedWorker("a", 1e-3, slice_overhead_s=1e15),))
+    rule = (
+        r"^workers.a=1e\+15 s: so long an overhead leaves nothing of a slice's 0.01 s of training$"
+    )
     with pytest.raises(ConfigError, match=rule):
         price(workload)

@@ -163,9 +163,11 @@ class Canary:
 def test_a_dataset_file_cannot_run_code(cifar: Path) -> None:
     canary = cifar / "ran"
     batch = {"data": Canary(canary), "labels": []}
-    (cifar / CIFAR10.folder / "test_batch").write_bytes(pickle.dumps(batch))
+    (cifar / CIFAR10.folder / "data_batch_1").write_bytes(pickle.dumps(batch))
     with pytest.raises(ConfigError, match=r"it asks for .*mkdir, which is not allowed"):
         check_dataset(group(cifar))
+    with pytest.raises(ConfigError, match=r"data_batch_1: wrong checksum: expected MD5"):
+        check_dataset(group(cifar, checksums="standard"))  # before it is unpickled
     assert not canary.exists()
     pickle.loads(pickle.dumps(Canary(canary)))
     assert canary.exists(), "the canary itself must work, or this test shows nothing"

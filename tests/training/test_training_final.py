@@ -1,21 +1,32 @@
 from __future__ import annotations
 
+import json
 import logging
+import os
+import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
+from pytorch_lightning import LightningModule
+from torch import nn
 from training_helpers import (
     WORKER,
     own_model,
     request,
+    same,
     settings,
     small_model,
     synthetic,
     write_cifar,
 )
 
+import hrfs
 from hrfs.experiment.checkpoint import CheckpointError
+from hrfs.training.export import export_weights
 from hrfs.training.final import evaluate_winner
 from hrfs.training.module import ImageClassifier
 from hrfs.training.runner import build
@@ -45,7 +56,61 @@ def test_the_winner_meets_the_test_set_and_opens_as_a_lightning_checkpoint(tmp_p
     assert set(metrics) == {"test/acc", "test/loss"}
     assert metrics["test/acc"] == pytest.approx(accuracy)
     assert sum(sizes) == 24
-    assert [file.name for file in exported.parent.iterdir()] == ["best.ckpt"]
+    weights = exported.with_suffix(".safetensors")
+    assert sorted(exported.parent.iterdir()) == [exported, weights]
+    again = ImageClassifier(**hyperparameters_of(weights))
+    again.load_state_dict(safetensors.torch.load_file(weights))
+    assert same(again.state_dict(), module.state_dict())
+    assert {file.stat().st_mode & 0o777 for file in (exported, weights)} == {0o644}
+
+
+def hyperparameters_of(weights: Path) -> dict[str, Any]:
+    with safetensors.safe_open(weights, "pt") as opened:
+        metadata = opened.metadata()
+    assert metadata["class"] == "hrfs.training.module.ImageClassifier"
+    assert metadata["hrfs_version"] == hrfs.__version__
+    hyperparameters: dict[str, Any] = json.loads(metadata["hyperparameters"])
+    assert (hyperparameters["lr"], hyperparameters["momentum"]) == (0.07, 0.8)
+    return hyperparameters
+
+
+class Tied(LightningModule):
+    """Two names for one tensor, a view that is not in rows, and what JSON cannot hold."""
+
+    def __init__(self, lr: float = 0.1, scale: float = float("inf"), kind: object = None) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.one = nn.Parameter(torch.arange(6.0).reshape(2, 3).T)
+        self.other = self.one
+
+
+class WithExtra(LightningModule):
+    def get_extra_state(self) -> list[int]:
+        return [1]
+
+    def set_extra_state(self, state: list[int]) -> None: ...
+
+
+def test_tied_weights_and_odd_hyperparameters_are_exported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "w.safetensors"
+    export_weights(Tied(lr=np.float64(0.2), kind={1, 2}), file)
+    loaded = safetensors.torch.load_file(file)
+    assert loaded["one"].tolist() == loaded["other"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    Tied().load_state_dict(loaded)
+    with safetensors.safe_open(file, "pt") as opened:
+        assert json.loads(opened.metadata()["hyperparameters"]) == {"lr": 0.2}
+    assert "w.safetensors lacks the hyperparameter scale (Out of range float" in caplog.text
+    assert "w.safetensors lacks the hyperparameter kind (" in caplog.text
+
+
+def test_a_state_that_is_no_tensor_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    export_weights(WithExtra(), tmp_path / "w.safetensors")
+    assert list(tmp_path.iterdir()) == []
+    assert "w.safetensors is not written: _extra_state is no tensor" in caplog.text
 
 
 def test_a_module_without_a_test_step_is_exported_all_the_same(
@@ -61,6 +126,31 @@ def test_a_module_without_a_test_step_is_exported_all_the_same(
     assert "OwnModule has no test_step" in caplog.text
     content = torch.load(tmp_path / "best.ckpt", weights_only=True)
     assert content["hyper_parameters"] == {"dropout": 0.5, "lr": 0.01}
+
+
+class Canary:
+    """Leaves a folder behind if anyone unpickles it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_winner_from_elsewhere_runs_nothing(tmp_path: Path) -> None:
+    canary, evil = tmp_path / "ran", tmp_path / "winner.ckpt"
+    torch.save({"state_dict": {}, "hyper_parameters": Canary(canary)}, evil)
+    with pytest.raises(CheckpointError, match="begins with b'hrfsckpt'"):
+        evaluate_winner(settings(), evil, WORKER, tmp_path / "best.ckpt")
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        ImageClassifier.load_from_checkpoint(evil, weights_only=True)
+    evil.with_suffix(".safetensors").write_bytes(pickle.dumps(Canary(canary)))
+    with pytest.raises(safetensors.SafetensorError):
+        safetensors.torch.load_file(evil.with_suffix(".safetensors"))
+    assert not canary.exists()
+    torch.load(evil, weights_only=False)
+    assert canary.exists(), "the canary itself must work, or this test shows nothing"
 
 
 def test_a_damaged_winner_is_told(tmp_path: Path) -> None:

@@ -7,24 +7,48 @@ import types
 import pytest
 
 from hrfs.experiment.errors import ConfigError
+from hrfs.training.settings import RunnerSettings
 from hrfs.training.targets import accepts, instantiate, is_allowed, locate
 
 DOMAIN = "hrfs.core.search_space.Uniform"
 
 
-@pytest.mark.parametrize(
-    "dotted",
-    ["builtins.open", "os.system", "torchevil.Net", "hrfs_other.Thing", "subprocess.Popen"],
-)
+def checked(model: dict[str, object]) -> RunnerSettings:
+    return RunnerSettings.from_plain({"model": model, "dataset": {"_target_": "their.Data"}})
+
+
+@pytest.mark.parametrize("dotted", ["torchevil.Net", "hrfs_other.Thing"])
 def test_a_foreign_package_is_refused(dotted: str) -> None:
     assert not is_allowed(dotted)
     with pytest.raises(ConfigError, match=r"model\._target_=.*allowed packages.*allowed_targets"):
         locate(dotted, "model._target_")
 
 
+@pytest.mark.parametrize("dotted", ["builtins.open", "os.system", "subprocess.Popen"])
+def test_the_standard_library_is_refused_whatever_the_user_allows(dotted: str) -> None:
+    package = dotted.partition(".")[0]
+    with pytest.raises(ConfigError, match=rf"{dotted} is of Python's standard library"):
+        locate(dotted, "model._target_", [package])
+
+
 def test_a_class_that_an_allowed_package_merely_imports_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"pathlib\.Path is in none of the allowed packages"):
+    with pytest.raises(ConfigError, match=r"pathlib.Path is of Python's standard library"):
         locate("hrfs.experiment.files.Path", "model._target_")
+    with pytest.raises(ConfigError, match=r"omegaconf\S+ is in none of the allowed packages"):
+        locate("hrfs.cli.build.DictConfig", "model._target_")
+
+
+@pytest.mark.torch
+def test_a_part_comes_from_fewer_packages_than_the_model() -> None:
+    from hrfs.training.modules import ModuleFactory
+
+    for dotted in ("torch.package.PackageImporter", "torchvision.datasets.DatasetFolder"):
+        locate(dotted, "model._target_")  # a class of an allowed package, if no LightningModule
+        with pytest.raises(ConfigError, match=r"is in none of the allowed packages \(hrfs\.core"):
+            locate(dotted, "model.body._target_", part=True)
+    assert instantiate({"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}, "m")
+    with pytest.raises(ConfigError, match=r"must be a pytorch_lightning\.LightningModule"):
+        ModuleFactory(checked({"_target_": "torch.package.PackageImporter", "file": "evil.pt"}))
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,28 @@ def test_a_cluster_that_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
                 f"cluster.address={address}: the cluster wants a token; "
                 "set RAY_AUTH_MODE=token and the cluster's RAY_AUTH_TOKEN"
             )
+            joined = subprocess.run(
+                [sys.executable, "-c", JOIN_WITH_A_LATE_TOKEN, address, theirs["RAY_AUTH_TOKEN"]],
+                env={k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")},
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert joined.stdout == "1\n", joined.stderr
+            assert "wants no token" not in joined.stderr
+            assert theirs["RAY_AUTH_TOKEN"] not in joined.stderr
         finally:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+JOIN_WITH_A_LATE_TOKEN = """
+import os, sys
+import ray
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": sys.argv[2]}
+from hrfs.experiment.cluster import ClusterSettings
+from hrfs.tuning.session import cluster
+with cluster(ClusterSettings(mode="address", address=sys.argv[1], answer_within_s=30)):
+    print(len(ray.nodes()))
+"""
+"""Ray reads what is said of tokens on import; a launcher's ``token_file`` comes after that."""
 
 
 def wait_for(address: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
