@@ -446,7 +446,7 @@ class TestModulesAndDataOfOnesOwn:
         [
             ({"_target_": "torch.nn.Linear"}, r"must be a pytorch_lightning\.LightningModule"),
             (own_model("WithoutValidation"), "has no validation_step"),
-            ({"_target_": "os.system"}, "allowed packages"),
+            ({"_target_": "os.system"}, "standard library"),
         ],
     )
     def test_a_model_that_cannot_train_is_refused_at_once(
