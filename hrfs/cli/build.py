@@ -114,6 +114,9 @@ def build_cluster(config: Mapping[str, Any]) -> ClusterSettings:
         reserved_cpus=cluster["reserved_cpus"],
         answer_within_s=cluster["answer_within_s"],
         wait_s=cluster["wait_s"],
+        hung_after=cluster["hung_after"],
+        hung_least_s=cluster["hung_least_s"],
+        hung_unknown_s=cluster["hung_unknown_s"],
         dashboard=cluster["dashboard"],
     )
 

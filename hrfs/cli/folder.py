@@ -12,6 +12,7 @@ import yaml
 
 from hrfs.cli.errors import unwritable
 from hrfs.experiment.errors import ConfigError
+from hrfs.experiment.files import create_atomically, write_atomically
 
 CONFIG = "config.yaml"
 """The resolved configuration; its lock says that the run is under way."""
@@ -24,9 +25,8 @@ def claim(folder: Path, config_yaml: str, overrides: Sequence[str]) -> None:
         ConfigError: the folder already holds a run, or cannot be written.
     """
     try:
-        with (folder / CONFIG).open("x") as stream:  # x: of two runs only one gets it
-            stream.write(config_yaml)
-        (folder / "overrides.yaml").write_text(yaml.safe_dump(list(overrides)))
+        create_atomically(folder / CONFIG, config_yaml)  # of two runs only one gets it
+        write_atomically(folder / "overrides.yaml", yaml.safe_dump(list(overrides)))
     except FileExistsError as error:
         raise ConfigError(
             "hydra.run.dir", folder, "already holds the results of a run", "choose another folder"

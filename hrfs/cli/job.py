@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,17 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from hrfs.cli import stopped
 from hrfs.cli.build import build_cluster, build_plan, build_runner, build_scheduler, to_plain
+from hrfs.cli.errors import unwritable
 from hrfs.cli.folder import claim, hold
+from hrfs.cli.interruption import how_to_go_on, resumable
 from hrfs.cli.validate import validate
 from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.errors import StorageError
 from hrfs.experiment.event_replay import Replay
-from hrfs.experiment.launch import RAY_PBT, Outcome, RunnerSpec, SchedulerChoice
+from hrfs.experiment.launch import Outcome, RunnerSpec, SchedulerChoice
+from hrfs.experiment.observer import RunObserver
 from hrfs.experiment.plan import Plan
 
 if TYPE_CHECKING:
@@ -41,9 +46,10 @@ def run_job(cfg: DictConfig) -> Outcome:
     launch = Launch(build_cluster(config), build_scheduler(config), build_runner(config))
     check_data(config["dataset"])
     out_dir = Path(hydra_config.runtime.output_dir)
-    claim(out_dir, yaml.safe_dump(config, sort_keys=False), overrides)
-    with hold(out_dir):
-        return train(config, plan, launch, out_dir)
+    with resumable(out_dir, launch.scheduler.policy):
+        claim(out_dir, yaml.safe_dump(config, sort_keys=False), overrides)
+        with hold(out_dir):
+            return train(config, plan, launch, out_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +77,69 @@ def train(
     Raises:
         ConfigError: the cluster does not answer, or no worker can be made of it.
     """
-    from hrfs.reporting import (
-        History,
-        make_observers,
-        print_summary,
-        write_environment,
-        write_final,
-    )
-    from hrfs.tuning.run import run_experiment
+    from hrfs.reporting import History, make_observers, print_summary, write_final
 
     if replay is None:
-        write_environment(out_dir / "environment.json")
+        _write_environment(out_dir)
     history = history or History()
     report = config["report"]
     observers = make_observers(out_dir, history, report["console"], report["every_s"])
-    outcome = run_experiment(
-        plan=plan,
-        scheduler=launch.scheduler,
-        cluster=launch.cluster,
-        runner=launch.runner,
-        out_dir=out_dir,
-        observers=observers,
-        max_failures=config["max_failures"],
-        replay=replay,
-    )
+    outcome = _run(config, plan, launch, out_dir, observers, replay)
+    outcome = stopped.unless_whole(outcome, observers)
     summary = write_final(out_dir, history, outcome.test_metrics, outcome)
-    print_summary(summary, out_dir, report["console"])
-    if outcome.status == "interrupted" and launch.scheduler.policy != RAY_PBT:
-        print(f"hrfs: interrupted; python -m hrfs resume={out_dir} goes on", file=sys.stderr)
+    outcome = stopped.unless_summed_up(outcome, out_dir / "summary.json", summary)
+    with stopped.printing():
+        print_summary(summary, out_dir, report["console"])
+    stopped.tell(outcome, launch.scheduler.policy, out_dir)
+    if outcome.status == "interrupted":
+        again = how_to_go_on(out_dir, launch.scheduler.policy)
+        print(f"hrfs: interrupted; {again}", file=sys.stderr)
+    if outcome.status == "gave up" and not isinstance(outcome, stopped.Stopped):
+        print(f"hrfs: {_why_given_up(outcome, out_dir)}", file=sys.stderr)
     return outcome
+
+
+def _write_environment(out_dir: Path) -> None:
+    from hrfs.reporting import write_environment
+
+    try:
+        write_environment(out_dir / "environment.json")
+    except OSError as error:
+        raise unwritable(error, str(out_dir)) from error
+
+
+def _run(
+    config: Mapping[str, Any],
+    plan: Plan,
+    launch: Launch,
+    out_dir: Path,
+    observers: Sequence[RunObserver],
+    replay: Replay | None,
+) -> Outcome:
+    from hrfs.tuning.run import run_experiment
+
+    try:
+        return run_experiment(
+            plan=plan,
+            scheduler=launch.scheduler,
+            cluster=launch.cluster,
+            runner=launch.runner,
+            out_dir=out_dir,
+            observers=observers,
+            max_failures=config["max_failures"],
+            replay=replay,
+        )
+    except StorageError as fault:
+        return stopped.stopped_by(fault, plan)
+
+
+def _why_given_up(outcome: Outcome, out_dir: Path) -> str:
+    """What failed, and where the tracebacks are."""
+    from hrfs.reporting.assembly import FAILURES
+
+    file = out_dir / FAILURES
+    where = f"; failures and tracebacks: {file}" if file.exists() else ""
+    return f"gave up: {outcome.reason}{where}"
 
 
 def check_data(dataset: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ from hrfs.cli.paths import config_dir, config_groups
 from hrfs.cli.sweep import Sweep, refuse_repeats, watching
 from hrfs.experiment.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, ConfigError
 from hrfs.experiment.files import let_no_others_write
+from hrfs.experiment.interrupts import catching
 from hrfs.experiment.launch import Status
 
 EXIT_CODES: dict[Status, int] = {
@@ -96,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line (``sys.argv`` by default) and exit.
 
     Exit codes: 0 finished, 1 given up or an unexpected error (with its traceback), 2 input
-    that must be mended (one line on standard error), 130 interrupted. Of a sweep: 0 all jobs
-    finished, 1 one of them did not, 2 nothing ran.
+    that must be mended (one line on standard error), 130 interrupted, 143 ended by SIGTERM. Of
+    a sweep: 0 all jobs finished, 1 one of them did not, 2 nothing ran.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     options, _ = split(typed)
@@ -105,15 +106,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(help_text(own_config_dirs(options)), end="")
         return
     let_no_others_write()
+    with catching() as interrupts:
+        code = _run(typed)
+        sys.exit(interrupts.exit_code if code == EXIT_INTERRUPTED else code)
+
+
+def _run(typed: Sequence[str]) -> int:
     try:
         resumed = to_resume(typed)
-        code = _resume(*resumed) if resumed else compose_and_run(for_hydra(typed))
+        return _resume(*resumed) if resumed else compose_and_run(for_hydra(typed))
     except ConfigError as fault:
         print(f"hrfs: {fault}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        sys.exit(EXIT_CODES["interrupted"])
-    sys.exit(code)
+        return EXIT_INTERRUPTED
 
 
 def _resume(folder: Path, others: Sequence[str]) -> int:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from hrfs.cli.build import build_cluster, build_plan, build_runner, build_scheduler
 from hrfs.cli.folder import CONFIG, hold
+from hrfs.cli.interruption import resumable
 from hrfs.cli.job import Launch, check_data, train
+from hrfs.cli.log_file import LogFile
 from hrfs.cli.resume_config import read_choices, read_config
 from hrfs.cli.validate import validate
 from hrfs.experiment.errors import ConfigError
@@ -54,7 +56,7 @@ def resume_run(folder: Path, others: Sequence[str]) -> Status:
             rule = f"is a run of scheduler={RAY_PBT}, whose state only Ray has"
             raise ConfigError(KEY, folder, rule, "run it anew")
         check_data(config["dataset"])
-        with _log_file(folder):
+        with _log_file(folder), resumable(folder, launch.scheduler.policy):
             return _go_on(folder, config, plan, launch)
 
 
@@ -75,7 +77,11 @@ def _go_on(folder: Path, config: Mapping[str, Any], plan: Plan, launch: Launch) 
     if replay is None:
         print(f"hrfs: {folder}: no slice had begun; the run begins anew")
         return train(config, plan, launch, folder).status
-    changed = reconcile(folder / "slices.csv", history.records)
+    try:
+        changed = reconcile(folder / "slices.csv", history.records)
+    except OSError as error:
+        rule = f"cannot be written ({error.strerror or error})"
+        raise ConfigError(KEY, folder, rule, "free space, or mend its permissions") from error
     if changed:
         history.warn(f"slices.csv was put right by the event log: {changed}")
     _tell(folder, replay, history)
@@ -115,7 +121,7 @@ def _tell(folder: Path, replay: Replay, history: History) -> None:
 @contextmanager
 def _log_file(folder: Path) -> Iterator[None]:
     """Log as Hydra does for a run, into the same file."""
-    handler = logging.FileHandler(folder / "hrfs.log")
+    handler = LogFile(folder / "hrfs.log")
     handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] %(message)s"))
     root = logging.getLogger()
     level = root.level

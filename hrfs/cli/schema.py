@@ -54,6 +54,9 @@ class ClusterConfig:
     reserved_cpus: int = 1
     answer_within_s: float = 10.0
     wait_s: float = 600.0
+    hung_after: float | None = 5.0
+    hung_least_s: float = 60.0
+    hung_unknown_s: float = 3600.0
     dashboard: bool = False
 
 

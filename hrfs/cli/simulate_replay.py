@@ -11,7 +11,7 @@ from hrfs.cli.names import require_one_of
 from hrfs.cli.simulate_arguments import ReplayRequest
 from hrfs.cli.simulate_run_folder import PastRun, read_run
 from hrfs.experiment.launch import HRFS, RAY_PBT
-from hrfs.experiment.records import SliceRecord
+from hrfs.experiment.records import SliceRecord, iterations_reached
 from hrfs.reporting import figures
 from hrfs.simulator.driver import play
 from hrfs.simulator.policies import AUTO, NAMES, check_staleness, policy_for
@@ -69,7 +69,7 @@ def replay(request: ReplayRequest) -> tuple[dict[str, Any], list[SliceRecord]]:
         rows.append(_row(scenario, records, rows[0].makespan_s if rows else None))
     real = _row(Scenario(AS_IT_RAN, base.workload, run.scheduler), run.records, rows[0].makespan_s)
     wanted = base.workload.all_trials * run.stop_iteration
-    if sum(record.iterations for record in run.records) < wanted:
+    if sum(iterations_reached(run.records).values()) < wanted:
         real = replace(real, change=None)
     rows.insert(0, real)
     compared = {

@@ -12,7 +12,7 @@ import yaml
 
 from hrfs.cli.simulate_arguments import FROM_RUN
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.records import SliceRecord
+from hrfs.experiment.records import SliceRecord, iterations_reached
 
 FILES = ("config.yaml", "slices.csv")
 _EXAMPLE = "give the folder of a run, such as outputs/2026-01-31/12-00-00"
@@ -95,7 +95,13 @@ def _notes(
     records: Sequence[SliceRecord], wanted: int, ending: _Ending | None, gone: set[str]
 ) -> list[str]:
     notes = []
-    done = sum(record.iterations for record in records)
+    done = sum(iterations_reached(records).values())
+    again = sum(record.iterations for record in records) - done
+    if again:
+        notes.append(
+            f"Iterations that it did twice, since checkpoints could not be read: {again}. Those "
+            "of the replays can be."
+        )
     if done < wanted:
         notes.append(
             f"The run did {done} of {wanted} iterations. The replays do all of them, at the "

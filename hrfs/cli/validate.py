@@ -144,6 +144,7 @@ def check_cluster(cluster: Mapping[str, Any]) -> None:
     above_zero("cluster.answer_within_s", cluster["answer_within_s"])
     within("cluster.answer_within_s", cluster["answer_within_s"], 0.0, LONGEST_ANSWER_S)
     above_zero("cluster.wait_s", cluster["wait_s"])
+    _check_hung(cluster)
     _refuse_placeholders(cluster["allocation"])
     if (mode == "address") != bool(cluster["address"]):
         rule = "must be given" if mode == "address" else "is for cluster=address alone"
@@ -155,6 +156,18 @@ def check_cluster(cluster: Mapping[str, Any]) -> None:
         raise ConfigError(
             "cluster.emulated", f"{len(cluster['emulated'])} workers", f"not used by mode {mode}"
         )
+
+
+def _check_hung(cluster: Mapping[str, Any]) -> None:
+    """When a slice is abandoned: later than it should end, whatever is known of it."""
+    after, least_s = cluster["hung_after"], cluster["hung_least_s"]
+    if after is not None and not after > 1.0:
+        rule = "must be above 1, a multiple of the time predicted for a slice"
+        raise ConfigError("cluster.hung_after", after, rule, "null abandons no slice")
+    above_zero("cluster.hung_least_s", least_s)
+    if not cluster["hung_unknown_s"] >= least_s:
+        rule = f"must be at least cluster.hung_least_s, which is {least_s:g}"
+        raise ConfigError("cluster.hung_unknown_s", cluster["hung_unknown_s"], rule)
 
 
 def _refuse_placeholders(allocation: Any) -> None:

@@ -45,6 +45,24 @@ class Exploit:
 
 
 @dataclass(frozen=True, slots=True)
+class RollBack:
+    """``trial`` goes on from ``iteration``, since ``lost`` cannot be read.
+
+    ``lost`` is the checkpoint of ``from_iteration``. The hyperparameters stay as they are.
+    """
+
+    trial: int
+    from_iteration: int
+    iteration: int
+    lost: str
+    checkpoint: str | None
+    """That of ``iteration``; None if no older one is kept and the trial begins anew."""
+    donor: int | None
+    """Donor of the weights that were lost, if the trial had not trained from them yet."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetireWorker:
     """The worker gets nothing any more: it could only delay the end."""
 
@@ -76,4 +94,4 @@ class FinishTrial:
     reason: str
 
 
-Decision = StartSlice | Exploit | RetireWorker | RecallWorker | Wait | FinishTrial
+Decision = StartSlice | Exploit | RollBack | RetireWorker | RecallWorker | Wait | FinishTrial

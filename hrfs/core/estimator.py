@@ -88,6 +88,13 @@ class SpeedEstimator:
         if worker not in self._workers:
             self._workers[worker] = WorkerFilter(kind)
 
+    def forget(self, worker: str) -> None:
+        """Nothing of a worker that has joined is known any more but its kind."""
+        kind = self._workers[worker].kind
+        self._fleet.forget(worker, kind)
+        self._workers[worker] = WorkerFilter(kind)
+        self._cache.pop(worker, None)
+
     def observe(
         self,
         worker: str,

@@ -36,6 +36,12 @@ class Fleet:
                 group = self._kinds[kind] = _Group()
             group.changed.add(worker)
 
+    def forget(self, worker: str, kind: str) -> None:
+        """What the worker was found to be counts no more; to be called before it changes."""
+        self._all.forget(worker)
+        if kind in self._kinds:
+            self._kinds[kind].forget(worker)
+
     def prior(self, kind: str) -> Prior:
         """What is expected of a worker of the kind; of kind ``""`` nothing."""
         group = self._kinds.get(kind)
@@ -53,10 +59,19 @@ class _Group:
         self.changed: set[str] = set()
         self._x, self._o, self._g = Pool(), Pool(), Pool()
         self._prior = Prior(None, None, None)
+        self._outdated = False
+
+    def forget(self, name: str) -> None:
+        """A worker is no longer one of these."""
+        self.changed.discard(name)
+        for pool in (self._x, self._o, self._g):
+            pool.drop(name)
+        self._outdated = True
 
     def prior(self, workers: Mapping[str, WorkerFilter]) -> Prior:
         """What is expected of one more; takes in the workers that have changed since."""
-        if self.changed:
+        if self.changed or self._outdated:
+            self._outdated = False
             for name in sorted(self.changed):
                 self._take(name, workers[name])
             self.changed.clear()

@@ -33,7 +33,7 @@ class Pool:
     def __init__(self) -> None:
         self._values: dict[str, tuple[float, float, float]] = {}
         self._origin = 0.0
-        self._w = self._ww = self._wv = self._wvv = self._wp = self._wwp = 0.0
+        self._clear()
 
     def put(self, worker: str, value: float, variance: float, weight: float = 1.0) -> None:
         """Set the worker's value, its own variance and its weight."""
@@ -45,6 +45,14 @@ class Pool:
         new = (value - self._origin, variance, weight)
         self._values[worker] = new
         self._add(*new, sign=1.0)
+
+    def drop(self, worker: str) -> None:
+        """Take the worker's value out; nothing happens if it has none."""
+        old = self._values.pop(worker, None)
+        if old is not None:
+            self._add(*old, sign=-1.0)
+        if not self._values:
+            self._clear()  # rounding is all that is left
 
     def common(self, prior_variance: float) -> Common | None:
         """Mean and spread for a new worker; None if no worker has a value."""
@@ -58,6 +66,9 @@ class Pool:
         prior = PRIOR_WORKERS * self._w / count
         spread = (prior * prior_variance + max(scatter - own, 0.0)) / (prior + free)
         return Common(self._origin + mean, spread * (1.0 + 1.0 / count))
+
+    def _clear(self) -> None:
+        self._w = self._ww = self._wv = self._wvv = self._wp = self._wwp = 0.0
 
     def _add(self, value: float, variance: float, weight: float, sign: float) -> None:
         weighted = sign * weight

@@ -31,7 +31,9 @@ class TrialRemoved:
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """A worker is there and free. One that had left keeps what was measured of it."""
+    """A worker is there and free. One that had left keeps what was measured of it, if it left
+    without having hung.
+    """
 
     time_s: float
     worker: str
@@ -40,11 +42,16 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker is gone; a slice under way on it is lost and its trial waits again."""
+    """A worker is gone; a slice under way on it is lost and its trial waits again.
+
+    ``hung`` says that it got nothing done in a multiple of the time expected: what was measured
+    of it is believed no more, and should it join again it is measured anew.
+    """
 
     time_s: float
     worker: str
     reason: str
+    hung: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +82,32 @@ class SliceFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointLost:
+    """A slice could not begin: the checkpoint that it was to begin from is damaged or gone.
+
+    Its worker lives and is free again. The driver must be sure that the checkpoint is to blame,
+    and not the way to it: its trial goes back to the one before, and never asks for it again.
+    """
+
+    time_s: float
+    slice: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed and nothing else: free workers are looked at again."""
 
     time_s: float
 
 
-Event = TrialAdded | TrialRemoved | WorkerJoined | WorkerLeft | SliceDone | SliceFailed | Tick
+Event = (
+    TrialAdded
+    | TrialRemoved
+    | WorkerJoined
+    | WorkerLeft
+    | SliceDone
+    | SliceFailed
+    | CheckpointLost
+    | Tick
+)

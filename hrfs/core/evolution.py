@@ -33,6 +33,11 @@ class Evolution:
         """Drop a trial that is no longer one of its population."""
         self._standings_of(trial).forget(trial)
 
+    def go_back(self, trial: Trial) -> None:
+        """The trial has gone back to its iteration: what it scored behind that is forgotten."""
+        generation = trial.iteration // self._settings.interval_iterations
+        self._standings_of(trial.number).forget_after(trial.number, generation)
+
     def cross(self, trial: Trial, from_iteration: int) -> bool:
         """Note the score of a trial whose slice crossed a multiple of the interval.
 
@@ -82,6 +87,7 @@ class Evolution:
             after=after,
             operations=operations,
         )
+        trial.before = trial.saved()  # its own weights: a copy shares the donor's damage
         trial.hyperparameters, trial.checkpoint = after, donor.checkpoint
         trial.parent = donor.number
         return done

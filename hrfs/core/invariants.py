@@ -48,8 +48,13 @@ def _check_trials(state: State, stop_iterations: int) -> None:
             raise InvariantError(f"{trial}: (waiting, running) is {places}, not {expected}")
         if (trial.slice is not None) != (trial.phase is TrialPhase.RUNNING):
             raise InvariantError(f"{trial}: runs without a slice, or has one without running")
-        if trial.iteration != trial.recorded_iterations:
+        if trial.iteration + trial.lost_iterations != trial.recorded_iterations:
             raise InvariantError(f"{trial}: iterations differ from the sum over its slices")
+        before = trial.before
+        if before is not None and not 0 <= before.iteration <= trial.iteration:
+            raise InvariantError(f"{trial}: the state before is a later one")
+        if trial.lost_iterations < 0:
+            raise InvariantError(f"{trial}: a trial that went back did not lose iterations")
         if not 0 <= trial.iteration <= stop_iterations:
             raise InvariantError(f"{trial}: beyond the {stop_iterations} iterations of the run")
         if trial.parent is not None and trial.checkpoint is None:

@@ -61,6 +61,11 @@ class Knowledge:
         """The worker is gone; what was measured of it is kept."""
         self.roster.drop(worker)
 
+    def worker_forgotten(self, worker: Worker) -> None:
+        """A worker that has left hung: its speed is whatever it will be measured to be."""
+        self.speeds.forget(worker.name)
+        self._tca.forget(worker.name)
+
     def worker_retired(self, worker: str) -> None:
         """The worker gets nothing for now."""
         self.roster.retire(worker)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hrfs.core.decisions import Decision, FinishTrial
 from hrfs.core.events import (
+    CheckpointLost,
     Event,
     SliceDone,
     SliceFailed,
@@ -19,6 +20,7 @@ from hrfs.core.events import (
     WorkerLeft,
 )
 from hrfs.core.evolution import Evolution
+from hrfs.core.fallback import fall_back
 from hrfs.core.knowledge import Knowledge
 from hrfs.core.pbt import merit
 from hrfs.core.policy import Policy, Snapshot
@@ -69,6 +71,8 @@ class Scheduler:
                 self._finish_slice(event, decisions)
             case SliceFailed():
                 self._fail_slice(event, decisions)
+            case CheckpointLost():
+                self._lose_checkpoint(event, decisions)
             case Tick():
                 pass
         return decisions + self._serving.serve(event.time_s)
@@ -147,6 +151,9 @@ class Scheduler:
             del self.state.free[worker.name]
         worker.phase, worker.slice = WorkerPhase.GONE, None
         self._knowledge.worker_left(worker.name)
+        if event.hung:
+            worker.slices, worker.first_s_per_iteration = 0, None
+            self._knowledge.worker_forgotten(worker)
         self.state.present -= 1
         self.state.pool_changes += 1
 
@@ -173,12 +180,23 @@ class Scheduler:
         self._wait(self.state.trials[ended.trial], decisions)
         self._release(ended)
 
+    def _lose_checkpoint(self, event: CheckpointLost, decisions: list[Decision]) -> None:
+        trial = self.state.trials[self._running(event.slice).trial]
+        decisions.append(fall_back(trial, event))  # it may refuse the event
+        ended = self._take_slice(event.slice)
+        self._evolution.go_back(trial)
+        self._knowledge.trial_advanced(trial.number, trial.iteration)
+        self.state.leader = max(other.iteration for other in self.state.trials.values())
+        self._wait(trial, decisions)
+        self._release(ended)
+
     def _finish_slice(self, event: SliceDone, decisions: list[Decision]) -> None:
         ended = self._running(event.slice)
         trial, worker = self.state.trials[ended.trial], self.state.workers[ended.worker]
         moved = self.state.comes_from_elsewhere(trial, worker.name)
         self._knowledge.slice_measured(ended, event, worker, moved)  # it may refuse the event
         self._take_slice(ended.number)
+        trial.before = trial.saved()
         trial.iteration += ended.iterations
         trial.recorded_iterations += ended.iterations
         trial.checkpoint, trial.parent = event.checkpoint, None

@@ -115,6 +115,12 @@ class Standings:
         for generation, merit_value in self._merits.pop(trial, {}).items():
             self._boundaries[generation].remove(trial, merit_value)
 
+    def forget_after(self, trial: int, generation: int) -> None:
+        """Drop what ``trial`` did at boundaries behind ``generation``: it will pass them again."""
+        merits = self._merits.get(trial, {})
+        for later in [passed for passed in merits if passed > generation]:
+            self._boundaries[later].remove(trial, merits.pop(later))
+
     def of(self, trial: int) -> Standing | None:
         """Where ``trial`` stands at the latest boundary that it passed, if it passed one."""
         merits = self._merits.get(trial)

@@ -38,6 +38,18 @@ class WorkerPhase(Enum):
     GONE = "gone"
 
 
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """A state of a trial that is kept in case its present one cannot be read."""
+
+    iteration: int
+    checkpoint: str | None
+    parent: int | None
+    """Donor whose checkpoint this is, if it is one that the trial took over."""
+    worker: str | None
+    score: float | None
+
+
 @dataclass(slots=True)
 class Trial:
     """One member of the population."""
@@ -49,12 +61,22 @@ class Trial:
     """The slice under way, if one is."""
     iteration: int = 0
     recorded_iterations: int = 0
-    """Sum over the trial's finished slices; equals ``iteration`` at all times."""
+    """Sum over the trial's finished slices; ``iteration + lost_iterations`` at all times."""
+    lost_iterations: int = 0
+    """Iterations that were done and fell with a checkpoint that could not be read."""
     checkpoint: str | None = None
     parent: int | None = None
     """Donor whose checkpoint this is, until a slice trained from it has finished."""
     last_worker: str | None = None
     last_score: float | None = None
+    before: SavedState | None = None
+    """The state before the present one: its checkpoint must be kept too."""
+
+    def saved(self) -> SavedState:
+        """The present state."""
+        return SavedState(
+            self.iteration, self.checkpoint, self.parent, self.last_worker, self.last_score
+        )
 
 
 @dataclass(slots=True)

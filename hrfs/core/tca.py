@@ -27,6 +27,10 @@ class TcaEstimator:
         """TCA in slices of each worker that has finished a slice."""
         return self._tca
 
+    def forget(self, worker: str) -> None:
+        """The worker's next slice is its first one again; nothing happens if it had none."""
+        self._tca.pop(worker, None)
+
     def observe(self, worker: str, duration_s: float) -> None:
         """Take note of a finished slice; only a worker's first one counts.
 

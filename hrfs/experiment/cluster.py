@@ -54,4 +54,10 @@ class ClusterSettings:
     """How long an address may take to answer before the run is refused."""
     wait_s: float = 600.0
     """How long a run without any worker waits for one before it gives up."""
+    hung_after: float | None = 5.0
+    """A slice is abandoned after this multiple of the time predicted for it; None: never."""
+    hung_least_s: float = 60.0
+    """But not before so many seconds. A worker that hung stays out for as long at first."""
+    hung_unknown_s: float = 3600.0
+    """The limit where no time can be predicted, and for the start of a worker's process."""
     dashboard: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 EXIT_BAD_INPUT = 2
@@ -29,3 +30,23 @@ class ConfigError(ValueError):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, Any, str, str]]:
         return type(self), (self.key, self.value, self.rule, self.remedy)
+
+
+class StorageError(RuntimeError):
+    """A file without which a run cannot go on could not be written: which, and why.
+
+    Nothing that was written before is damaged; once there is space, the run can be resumed.
+    """
+
+    def __init__(self, path: Path | str, cause: str) -> None:
+        self.path = str(path)
+        self.cause = " ".join(cause.split())
+        super().__init__(f"{self.path} cannot be written: {self.cause}")
+
+    @classmethod
+    def of(cls, path: Path | str, error: OSError) -> StorageError:
+        """In the words of the operating system."""
+        return cls(path, error.strerror or str(error))
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str]]:
+        return type(self), (self.path, self.cause)

@@ -11,10 +11,8 @@ Lines are only ever appended; reading them runs no code.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, get_args
 
 from hrfs import __version__
@@ -27,6 +25,8 @@ EVENTS_NAME = "hrfs-events.jsonl"
 FORMAT = 1
 _CLASSES: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
 _KEY = "resume"
+_ADDED_LATER = ("hung",)
+"""Fields that older logs lack; they mean what their default says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,10 @@ class Entry:
     """An event and the driver's own ``facts`` about it.
 
     ``trial_id`` (Tune's name of a TrialAdded), ``worker`` (the WorkerInfo of a WorkerJoined),
-    ``record`` (the SliceRecord of a SliceDone), ``copy`` (path of the donor's checkpoint that an
-    exploit took over), ``own_failure`` (a SliceFailed by an exception of the trial's own),
+    ``record`` (the SliceRecord of a SliceDone), ``pardoned`` (trials, and how many failures a
+    SliceDone has shown to be a worker's, not theirs), ``copy`` (path of the donor's checkpoint
+    that an exploit took over), ``own_failure`` (a slice lost for a fault of the trial's own),
+    ``kind`` (a FailureKind: in what way the slice of a SliceFailed or WorkerLeft was lost),
     ``starts`` (the slices that the core then started: number, trial, worker, iterations).
     """
 
@@ -144,7 +146,10 @@ def _read_header(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _entry(content: Mapping[str, Any], name: str, number: int, root: str) -> Entry:
     try:
         kind = _CLASSES[content["event"]]
-        values = {f.name: content[f.name] for f in fields(kind)}
+        values = {
+            f.name: content.get(f.name, f.default) if f.name in _ADDED_LATER else content[f.name]
+            for f in fields(kind)
+        }
         facts = dict(content.get("facts", {}))
         if values.get("checkpoint") is not None:
             values["checkpoint"] = _absolute(values["checkpoint"], root)
@@ -161,27 +166,3 @@ def _absolute(path: str, root: str) -> str:
 
 def _unreadable(name: str, number: int) -> ConfigError:
     return ConfigError(_KEY, name, f"line {number} cannot be read", "take the file from a backup")
-
-
-def append_durably(path: Path, at: int, data: bytes) -> int:
-    """Write ``data`` at offset ``at`` of ``path``, have it on the disk, and return the new size.
-
-    What lies behind ``at`` (a torn line) is cut off; with ``at`` 0 the file begins anew.
-
-    Raises:
-        OSError: the file cannot be written; its first ``at`` bytes are untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b" if at else "wb") as stream:
-        stream.truncate(at)
-        stream.seek(at)
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if not at:  # so that the name, too, outlives the machine
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    return at + len(data)

@@ -16,22 +16,35 @@ from hrfs.core.decisions import (
     FinishTrial,
     RecallWorker,
     RetireWorker,
+    RollBack,
     StartSlice,
     Wait,
 )
-from hrfs.core.events import SliceDone, SliceFailed, TrialAdded, WorkerJoined, WorkerLeft
+from hrfs.core.events import (
+    CheckpointLost,
+    SliceDone,
+    SliceFailed,
+    TrialAdded,
+    WorkerJoined,
+    WorkerLeft,
+)
 from hrfs.core.policies import make_policy
 from hrfs.core.scheduler import Scheduler, Settings
 from hrfs.core.search_space import Choice
-from hrfs.core.state import WorkerPhase
+from hrfs.core.state import Trial, WorkerPhase
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.event_log import Entry, Log, settings_of
 from hrfs.experiment.observer import Observer, RunObserver
 from hrfs.experiment.plan import Plan
-from hrfs.experiment.records import ExploitRecord, FailureRecord, SliceRecord, WorkerInfo
-
-KEPT_PER_TRIAL = 2
-"""Checkpoints of each trial that stay: the one it goes on from, and the one before."""
+from hrfs.experiment.records import (
+    FAILURE_KINDS,
+    ExploitRecord,
+    FailureKind,
+    FailureRecord,
+    RollbackRecord,
+    SliceRecord,
+    WorkerInfo,
+)
 
 
 def make_core(plan: Plan, policy: str, max_staleness_iterations: int | None) -> Scheduler:
@@ -71,11 +84,15 @@ class Replay:
         self.exploits = 0
         self.own_failures: dict[int, int] = {}
         """Slices of each trial that ended in an exception of its own."""
-        self.kept: dict[int, list[str]] = {}
-        """Folders of the last checkpoints of each trial, the newest last."""
         self.elapsed_s = 0.0
         self.size = 0
         """Bytes of the log."""
+
+    @property
+    def kept(self) -> dict[int, list[str]]:
+        """Folders of the checkpoints of each trial that are needed, the newest last."""
+        trials = self.core.state.trials
+        return {number: checkpoints_of(trial, self.copies) for number, trial in trials.items()}
 
     def under_way(self) -> list[StartSlice]:
         """The slices that had begun and not ended, in the order of their numbers."""
@@ -113,29 +130,43 @@ class Replay:
         """What the observers were told before the core was; it still knows who did what."""
         event, facts = entry.event, entry.facts
         if isinstance(event, SliceDone):
-            record = SliceRecord(**facts["record"])
-            self._observer.on_slice(record)
-            assert event.checkpoint is not None
-            self._keep(record.trial, event.checkpoint)
+            self._observer.on_slice(SliceRecord(**facts["record"]))
+            for number, count in facts.get("pardoned", ()):
+                self.own_failures[number] = max(0, self.own_failures.get(number, 0) - count)
         elif isinstance(event, SliceFailed):
-            trial = self._tell_lost(event.slice, event.time_s, event.reason)
-            if facts.get("own_failure"):
-                self.own_failures[trial] = self.own_failures.get(trial, 0) + 1
+            kind: FailureKind = "exception" if facts.get("own_failure") else "unknown"
+            self._tell_lost(event.slice, entry, kind)
+        elif isinstance(event, CheckpointLost):
+            self._tell_lost(event.slice, entry, "checkpoint damaged")
         elif isinstance(event, WorkerJoined):
             self._observer.on_workers(event.time_s, [WorkerInfo(**facts["worker"])], [])
         elif isinstance(event, WorkerLeft):
             worker = self.core.state.workers.get(event.worker)
             if worker is not None and worker.phase is WorkerPhase.BUSY:
                 assert worker.slice is not None
-                self._tell_lost(worker.slice, event.time_s, event.reason)
+                self._tell_lost(worker.slice, entry, "worker lost")
             self._observer.on_workers(event.time_s, [], [event.worker])
 
-    def _tell_lost(self, number: int, time_s: float, reason: str) -> int:
+    def _tell_lost(self, number: int, entry: Entry, kind: FailureKind) -> None:
+        """``kind`` is what it was if the log, an older one, does not say."""
+        event, facts = entry.event, entry.facts
+        assert isinstance(event, SliceFailed | CheckpointLost | WorkerLeft)
         lost = self.core.state.running.get(number)
         if lost is None:
             raise ValueError(f"slice {number} is not under way")
-        self._observer.on_failure(FailureRecord(time_s, number, lost.trial, lost.worker, reason))
-        return lost.trial
+        if facts.get("own_failure"):
+            self.own_failures[lost.trial] = self.own_failures.get(lost.trial, 0) + 1
+        told = facts.get("kind", kind)
+        self._observer.on_failure(
+            FailureRecord(
+                time_s=event.time_s,
+                slice=number,
+                trial=lost.trial,
+                worker=lost.worker,
+                reason=event.reason,
+                kind=told if told in FAILURE_KINDS else "unknown",
+            )
+        )
 
     def _take(self, decision: Decision, time_s: float, facts: Mapping[str, Any]) -> None:
         tell = self._observer.on_worker_state
@@ -146,8 +177,9 @@ class Replay:
                 mine = {key: at for key, at in self.copies.items() if key[0] != decision.trial}
                 self.copies = {**mine, (decision.trial, decision.checkpoint): facts["copy"]}
                 self.exploits += 1
-                self._keep(decision.trial, facts["copy"])
                 self._observer.on_exploit(ExploitRecord.of(decision, time_s))
+            case RollBack():
+                self._observer.on_rollback(RollbackRecord.of(decision, time_s))
             case FinishTrial(trial=number, reason=reason):
                 self._observer.on_trial_end(time_s, number, reason)
             case RetireWorker(worker=worker, reason=reason):
@@ -157,10 +189,20 @@ class Replay:
             case Wait(worker=worker, reason=reason):
                 tell(time_s, worker, "waiting", reason)
 
-    def _keep(self, trial: int, path: str) -> None:
-        kept = self.kept.setdefault(trial, [])
-        kept.append(path)
-        del kept[:-KEPT_PER_TRIAL]
+
+def checkpoints_of(trial: Trial, copies: Mapping[tuple[int, str], str]) -> list[str]:
+    """Folders that ``trial`` goes on from, now or if the newest, the last one, is lost.
+
+    Two at most. What came of an exploit lies where ``copies`` says.
+    """
+    states = [trial.saved()] if trial.before is None else [trial.before, trial.saved()]
+    return [
+        state.checkpoint
+        if state.parent is None
+        else copies.get((trial.number, state.checkpoint), state.checkpoint)
+        for state in states
+        if state.checkpoint is not None
+    ]
 
 
 def told_starts(starts: list[StartSlice]) -> list[list[Any]]:

@@ -10,6 +10,7 @@ from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import (
     ExploitRecord,
     FailureRecord,
+    RollbackRecord,
     SliceRecord,
     SliceStart,
     WorkerInfo,
@@ -44,6 +45,9 @@ class RunObserver(Protocol):
     def on_failure(self, record: FailureRecord) -> None:
         """A slice was lost; its trial goes on from where it was before it."""
 
+    def on_rollback(self, record: RollbackRecord) -> None:
+        """A trial went back to an older checkpoint, or to its beginning."""
+
     def on_trial_end(self, time_s: float, trial: int, reason: str) -> None:
         """A trial trains no more."""
 
@@ -72,6 +76,8 @@ class Observer:
     def on_exploit(self, record: ExploitRecord) -> None: ...
 
     def on_failure(self, record: FailureRecord) -> None: ...
+
+    def on_rollback(self, record: RollbackRecord) -> None: ...
 
     def on_trial_end(self, time_s: float, trial: int, reason: str) -> None: ...
 
@@ -119,6 +125,10 @@ class Observers:
         for observer in self._observers:
             observer.on_failure(record)
 
+    def on_rollback(self, record: RollbackRecord) -> None:
+        for observer in self._observers:
+            observer.on_rollback(record)
+
     def on_trial_end(self, time_s: float, trial: int, reason: str) -> None:
         for observer in self._observers:
             observer.on_trial_end(time_s, trial, reason)
@@ -165,6 +175,9 @@ class LateObservers(Observers):
 
     def on_failure(self, record: FailureRecord) -> None:
         self._untold.append(partial(super().on_failure, record))
+
+    def on_rollback(self, record: RollbackRecord) -> None:
+        self._untold.append(partial(super().on_rollback, record))
 
     def on_trial_end(self, time_s: float, trial: int, reason: str) -> None:
         self._untold.append(partial(super().on_trial_end, time_s, trial, reason))

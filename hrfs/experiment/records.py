@@ -6,11 +6,11 @@ start of the run on the driver's monotonic clock (virtual seconds in the simulat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-from hrfs.core.decisions import Exploit
+from hrfs.core.decisions import Exploit, RollBack
 
 SLICE_COLUMNS = (
     "slice",
@@ -70,6 +70,14 @@ class SliceRecord:
         return self.duration_s - self.wait_s
 
 
+def iterations_reached(records: Iterable[SliceRecord]) -> dict[int, int]:
+    """Where each trial with a finished slice is. One that fell back to an older checkpoint did
+    more, but has no more to show.
+    """
+    ended = sorted(records, key=lambda record: (record.end_s, record.slice))
+    return {record.trial: record.to_iteration for record in ended}
+
+
 @dataclass(frozen=True, slots=True)
 class SliceStart:
     """A slice that has been handed to its worker and is under way."""
@@ -114,6 +122,27 @@ class ExploitRecord:
         )
 
 
+FailureKind = Literal[
+    "worker lost",
+    "worker hung",
+    "out of host memory",
+    "out of GPU memory",
+    "data loader",
+    "checkpoint damaged",
+    "storage",
+    "configuration",
+    "exception",
+    "unknown",
+]
+"""Why a slice was lost, in a few words that can be counted.
+
+``worker lost``: its process or node died or left. ``worker hung``: it was given up, though it
+lives. ``data loader``: a process of a DataLoader died. ``storage``: a full disk, a quota, a
+storage that cannot be read or written. ``exception``: anything else that was raised in training.
+"""
+FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
+
+
 @dataclass(frozen=True, slots=True)
 class FailureRecord:
     """A slice that ended without a result. ``slice`` is None if no slice was under way."""
@@ -123,6 +152,54 @@ class FailureRecord:
     trial: int | None
     worker: str | None
     reason: str
+    kind: FailureKind = "unknown"
+    traceback: str = ""
+    """As raised in the worker's process, without the frames that lead to the user's code."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRecord:
+    """At ``time_s`` a trial went back to ``iteration``: a checkpoint could not be read."""
+
+    time_s: float
+    trial: int
+    from_iteration: int
+    iteration: int
+    anew: bool
+    """No older checkpoint was there: the trial begins anew."""
+    donor: int | None
+    """Donor of the weights that were lost, if the trial had not trained from them yet."""
+    reason: str
+
+    @classmethod
+    def of(cls, decision: RollBack, time_s: float) -> RollbackRecord:
+        """The record of what the scheduling core decided."""
+        return cls(
+            time_s=time_s,
+            trial=decision.trial,
+            from_iteration=decision.from_iteration,
+            iteration=decision.iteration,
+            anew=decision.checkpoint is None,
+            donor=decision.donor,
+            reason=decision.reason,
+        )
+
+    @property
+    def lost_iterations(self) -> int:
+        """Iterations that the trial has to do again."""
+        return self.from_iteration - self.iteration
+
+    def told(self) -> str:
+        """One line for the log and the summary."""
+        lost = f"{self.lost_iterations} iterations are lost"
+        if self.anew:
+            why = f"no older checkpoint is left, {lost}"
+            return f"trial {self.trial} BEGINS ANEW, {why}: {self.reason}"
+        if self.donor is not None:
+            own = f"goes on from its own weights of iteration {self.iteration}"
+            return f"trial {self.trial} {own} and not from trial {self.donor}'s: {self.reason}"
+        where = f"from iteration {self.from_iteration} to {self.iteration}"
+        return f"trial {self.trial} falls back {where}, {lost}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from hrfs.experiment.launch import Outcome
 from hrfs.experiment.observer import RunObserver
 from hrfs.reporting.console import Console
+from hrfs.reporting.failure_log import FailureLog
 from hrfs.reporting.history import History
 from hrfs.reporting.slices_csv import SliceCsv
 from hrfs.reporting.summary import summarise, write_summary
@@ -18,6 +19,7 @@ from hrfs.reporting.trials_csv import TrialsCsv
 SLICES = "slices.csv"
 TRIALS = "trials.csv"
 SUMMARY = "summary.json"
+FAILURES = "failures.log"
 TENSORBOARD = "tensorboard"
 
 
@@ -33,6 +35,7 @@ def make_observers(
         history,
         SliceCsv(out_dir / SLICES, history.warn),
         TrialsCsv(out_dir / TRIALS, history),
+        FailureLog(out_dir / FAILURES, history.warn),
         TensorBoard(out_dir / TENSORBOARD, history),
         Console(history, console_mode, every_s),
     ]

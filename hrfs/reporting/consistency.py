@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,9 +32,13 @@ def check_consistency(records: Sequence[SliceRecord], summary: Mapping[str, Any]
 def _chain_of_each_trial(records: Sequence[SliceRecord], summary: Mapping[str, Any]) -> list[str]:
     wrong: list[str] = []
     at: dict[int, int] = {}
+    ends = defaultdict[int, set[int]](lambda: {0})
+    repeated = 0
     for record in sorted(records, key=lambda r: (r.trial, r.start_s, r.slice)):
         reached = at.get(record.trial, 0)
-        if record.from_iteration != reached:
+        if record.from_iteration < reached and record.from_iteration in ends[record.trial]:
+            repeated += reached - record.from_iteration  # it fell back to an older checkpoint
+        elif record.from_iteration != reached:
             wrong.append(
                 f"slice {record.slice} of trial {record.trial} begins at iteration "
                 f"{record.from_iteration}, but the trial had reached {reached}"
@@ -41,13 +46,23 @@ def _chain_of_each_trial(records: Sequence[SliceRecord], summary: Mapping[str, A
         if record.iterations <= 0:
             wrong.append(f"slice {record.slice} did {record.iterations} iterations")
         at[record.trial] = record.to_iteration
+        ends[record.trial].add(record.to_iteration)
     stop = summary["plan"]["stop_iterations"]
     finished = sum(reached >= stop for reached in at.values())
     if finished != summary["trials"]["finished"]:
         wrong.append(f"{finished} trials reached {stop}, summary {summary['trials']['finished']}")
+    lost = _lost(summary)
+    if repeated > lost:
+        wrong.append(f"{repeated} iterations were done twice, summary {lost}")
     if len({record.slice for record in records}) != len(records):
         wrong.append("two slices have the same number")
     return wrong
+
+
+def _lost(summary: Mapping[str, Any]) -> int:
+    """Iterations done in vain; summaries of older versions do not tell of any."""
+    lost: int = summary.get("rollbacks", {}).get("iterations_lost", 0)
+    return lost
 
 
 def _one_at_a_time(records: Sequence[SliceRecord], who: str) -> list[str]:
@@ -67,7 +82,7 @@ def _sums(records: Sequence[SliceRecord], summary: Mapping[str, Any]) -> list[st
     iterations = sum(record.to_iteration - record.from_iteration for record in records)
     pairs: list[tuple[str, float, float | None]] = [
         ("slices", len(records), summary["slices"]),
-        ("iterations", iterations, summary["iterations"]),
+        ("iterations", iterations, summary["iterations"] + _lost(summary)),
         ("worker_s", sum(r.end_s - r.start_s for r in records), summary["worker_s"]),
         ("kinds", iterations, sum(k["iterations"] for k in summary["worker_kinds"].values())),
         ("listed workers", iterations, sum(w["iterations"] for w in summary["workers"])),
@@ -149,8 +164,9 @@ def _population(
     own = {**told, "plan": summary["plan"]}
     strangers = [r.slice for r in mine if r.parent is not None and not first <= r.parent <= last]
     wrong = [f"slices {strangers} began with another population's weights"] if strangers else []
+    done = sum(record.to_iteration - record.from_iteration for record in mine)
     pairs: list[tuple[str, float, float | None]] = [
-        ("iterations", sum(r.to_iteration - r.from_iteration for r in mine), told["iterations"]),
+        ("iterations", done, told["iterations"] + told.get("iterations_lost", 0)),
         ("worker_s", sum(r.end_s - r.start_s for r in mine), told["worker_s"]),
     ]
     if mine:

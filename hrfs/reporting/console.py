@@ -17,7 +17,7 @@ from hrfs import __version__
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.observer import Observer
 from hrfs.experiment.plan import Plan
-from hrfs.experiment.records import FailureRecord, SliceRecord, WorkerInfo
+from hrfs.experiment.records import FailureRecord, RollbackRecord, SliceRecord, WorkerInfo
 from hrfs.reporting.history import History
 from hrfs.reporting.screen import make_screen
 from hrfs.reporting.trial_table import progress
@@ -61,6 +61,7 @@ class Console(Observer):
         self._due_s = every_s
         self._refreshed_s = -math.inf
         self._failures_told = 0
+        self._traceback_told = False
 
     def _resolve(self, mode: str) -> Literal["live", "plain", "quiet"]:
         can_move = self._screen.is_terminal and not self._screen.is_dumb_terminal
@@ -97,8 +98,18 @@ class Console(Observer):
             trial = "no trial" if record.trial is None else f"trial {record.trial}"
             line = f"slice lost ({trial}, worker {record.worker or 'unknown'}): {record.reason}"
             self._print(Text(line, style="red"))
+            self._tell_traceback(record)
         elif self._failures_told == MOST_FAILURES_TOLD + 1:
-            self._print(Text("more slices lost; the log names each one", style="red"))
+            self._print(Text("more slices lost; failures.log names each one", style="red"))
+
+    def on_rollback(self, record: RollbackRecord) -> None:
+        self._print(Text(record.told(), style="bold red" if record.anew else "red"))
+
+    def _tell_traceback(self, record: FailureRecord) -> None:
+        """The first one, whole; those of other faults are in ``failures.log``."""
+        if record.traceback and not self._traceback_told:
+            self._traceback_told = True
+            self._print(Text(record.traceback, style="red"), soft_wrap=True)
 
     def on_slice(self, record: SliceRecord) -> None:
         self.on_tick(record.end_s)
@@ -136,9 +147,9 @@ class Console(Observer):
         table = progress(self._history, time_s, rows)
         self._guarded(lambda: live.update(table, refresh=True))
 
-    def _print(self, what: RenderableType) -> None:
+    def _print(self, what: RenderableType, soft_wrap: bool = False) -> None:
         if self.mode != "quiet":
-            self._guarded(lambda: self._screen.print(what))
+            self._guarded(lambda: self._screen.print(what, soft_wrap=soft_wrap))
 
     def _guarded(self, show: Callable[[], object]) -> None:
         try:

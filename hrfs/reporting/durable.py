@@ -23,7 +23,8 @@ class WriteGuard:
     def __init__(self, path: Path, warn: Warn = log_warning) -> None:
         self.path = path
         self._warn = warn
-        self._failing = False
+        self.fault = ""
+        """Why the last write failed; empty if it did not."""
         self._told = False
 
     def attempt(self, write: Callable[[], object]) -> bool:
@@ -31,16 +32,16 @@ class WriteGuard:
         try:
             write()
         except OSError as error:
-            self._tell(error)
-            self._failing = True
+            cause = error.strerror or str(error)
+            self.fault = f"{self.path} cannot be written: {cause}"
+            self._tell(cause)
             return False
-        if self._failing:
+        if self.fault:
             _log.info("%s is written again", self.path)
-            self._failing = False
+            self.fault = ""
         return True
 
-    def _tell(self, error: OSError) -> None:
-        cause = error.strerror or str(error)
+    def _tell(self, cause: str) -> None:
         if self._told:
             _log.debug("%s still cannot be written: %s", self.path, cause)
             return
@@ -49,28 +50,3 @@ class WriteGuard:
             f"{self.path} cannot be written: {cause}; training goes on and the write is tried "
             "again at the next event: free space or mend the permissions of its folder"
         )
-
-
-def append_bytes(path: Path, at: int, data: bytes) -> int:
-    """Write ``data`` at offset ``at`` of ``path``, drop what lies behind; return the new size.
-
-    What a write that broke off half-way (disk full) has left is cut off again, so that no torn
-    piece stands in the middle of the file when it is tried again. The file is made if it is
-    missing and ``at`` is 0. It is opened for each call: one descriptor at a time, however many
-    files.
-
-    Raises:
-        OSError: the file cannot be opened or the disk is full.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b" if at else "wb", buffering=0) as stream:
-        stream.truncate(at)
-        stream.seek(at)
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[stream.write(view) :]
-        except OSError:
-            stream.truncate(at)
-            raise
-    return at + len(data)

@@ -16,7 +16,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_
 from tensorboard.plugins.text import metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from hrfs.reporting.durable import append_bytes
+from hrfs.experiment.files import append
 
 
 class EventFile:
@@ -75,7 +75,7 @@ class EventFile:
         """
         data = self._buffer.getvalue()
         if data:
-            self._size = append_bytes(self.path, self._size, data)
+            self._size = append(self.path, self._size, data)
             self._buffer.seek(0)
             self._buffer.truncate()
 

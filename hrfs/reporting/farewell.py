@@ -76,7 +76,8 @@ def _won(told: Mapping[str, Any], metric: str, seed: str = "") -> str:
     """Who won a run or a population, and the test."""
     winner = told["winner"]
     if winner is None:
-        return f"none: {told['test_reason'] or 'no trial has a finite score'}"
+        why = "" if told["test_reason"] == told.get("reason") else told["test_reason"]
+        return f"none: {why or 'no trial has a finite score'}"
     text = f"trial {winner['trial']}{seed}, {metric} {number(winner['score'])}"
     if told["test"] is None:
         return f"{text}, not tested: {told['test_reason']}"
@@ -119,11 +120,19 @@ def _work(summary: Mapping[str, Any]) -> str:
         f"slices {summary['slices']}",
         f"migrations {summary['migrations']}",
         f"exploits {summary['exploits']}",
-        f"failures {summary['failures']['count']}",
+        _failures(summary["failures"]),
     ]
+    if summary["rollbacks"]["count"]:
+        parts.append(f"iterations done again {summary['rollbacks']['iterations_lost']}")
     if summary["diverged"]:
         parts.append(f"diverged {summary['diverged']}")
     return "; ".join(parts)
+
+
+def _failures(told: Mapping[str, Any]) -> str:
+    """``failures 3 (2 worker lost, 1 exception)``."""
+    kinds = ", ".join(f"{many} {kind}" for kind, many in told["kinds"].items())
+    return f"failures {told['count']}" + (f" ({kinds})" if kinds else "")
 
 
 def _workers(summary: Mapping[str, Any]) -> str:

@@ -10,13 +10,14 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hrfs.experiment.observer import Observer
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import (
     ExploitRecord,
     FailureRecord,
+    RollbackRecord,
     SliceRecord,
     SliceStart,
     WorkerInfo,
@@ -26,6 +27,14 @@ _log = logging.getLogger("hrfs")
 
 ERROR_PREFIXES = ("error", "gave up")
 """A trial whose end's reason starts with one of these has failed for good."""
+
+
+class Before(NamedTuple):
+    """What a trial was at the checkpoint before its present one; at first its beginning."""
+
+    last_score: float | None = None
+    last_worker: str | None = None
+    lineage: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,8 +57,25 @@ class TrialHistory:
     exploits_taken: int = 0
     exploits_given: int = 0
     failures: int = 0
+    lost_iterations: int = 0
+    """Done, and to be done again since a checkpoint could not be read."""
+    before: Before = field(default_factory=Before)
+    """The state to which the trial goes back then."""
     ended: bool = False
     end_reason: str = ""
+
+    def step(self) -> None:
+        """The trial has a new checkpoint: what it is now can be gone back to."""
+        self.before = Before(self.last_score, self.last_worker, self.lineage)
+
+    def go_back(self, record: RollbackRecord) -> None:
+        """Forget what was lost; what it cost (seconds, slices, failures) stays."""
+        kept = Before() if record.anew else self.before
+        self.last_score, self.last_worker, self.lineage = kept
+        self.before = Before()
+        self.iterations = record.iteration
+        self.lost_iterations += record.lost_iterations
+        self.timeline = [change for change in self.timeline if change[0] < record.iteration]
 
     @property
     def seconds(self) -> float:
@@ -73,6 +99,7 @@ class History(Observer):
         self.records: list[SliceRecord] = []
         self.exploits: list[ExploitRecord] = []
         self.failures: list[FailureRecord] = []
+        self.rollbacks: list[RollbackRecord] = []
         self.workers: dict[str, WorkerInfo] = {}
         """Every worker ever seen, in the order of their arrival."""
         self.present: set[str] = set()
@@ -205,6 +232,7 @@ class History(Observer):
 
     def _add_to_trial(self, trial: TrialHistory, record: SliceRecord) -> None:
         kind = self.kind_of(record)
+        trial.step()
         trial.iterations = record.to_iteration
         trial.last_worker = record.worker
         trial.seconds_by_kind[kind] = trial.seconds_by_kind.get(kind, 0.0) + record.duration_s
@@ -229,6 +257,7 @@ class History(Observer):
     def on_exploit(self, record: ExploitRecord) -> None:
         self.exploits.append(record)
         taker, donor = self.trials[record.trial], self.trials[record.donor]
+        taker.step()
         taker.lineage = ((record.donor, record.iteration), *donor.lineage)
         taker.exploits_taken += 1
         donor.exploits_given += 1
@@ -242,6 +271,12 @@ class History(Observer):
                 del self.running[worker]
         if record.trial is not None:
             self.trials[record.trial].failures += 1
+
+    def on_rollback(self, record: RollbackRecord) -> None:
+        self.rollbacks.append(record)
+        self.warnings.append(record.told())  # the log has it from the driver
+        self.iterations -= record.lost_iterations
+        self.trials[record.trial].go_back(record)
 
     def on_trial_end(self, time_s: float, trial: int, reason: str) -> None:
         self.trials[trial].ended = True

@@ -89,7 +89,8 @@ def _population(history: History, number: int, outcome: Outcome | None) -> dict[
         "makespan_s": end_s - begin_s if records else None,
         "time_to_target_s": time_to_target_s(records, plan.target_score, plan.mode),
         "worker_s": math.fsum(busy_seconds(records).values()),
-        "iterations": sum(record.iterations for record in records),
+        "iterations": sum(trial.iterations for trial in trials),
+        "iterations_lost": sum(trial.lost_iterations for trial in trials),
         "exploits": sum(trial.exploits_taken for trial in trials),
         "failures": sum(trial.failures for trial in trials),
     }

@@ -14,7 +14,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from hrfs.experiment.files import write_atomically
+from hrfs.experiment.files import append, write_atomically
 from hrfs.experiment.observer import Observer
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import SliceRecord, WorkerInfo
@@ -25,7 +25,7 @@ from hrfs.reporting.columns import (
     PART_COLUMNS,
     metric_column,
 )
-from hrfs.reporting.durable import Warn, WriteGuard, append_bytes, log_warning
+from hrfs.reporting.durable import Warn, WriteGuard, log_warning
 from hrfs.reporting.slices_read import whole_rows
 
 
@@ -87,6 +87,11 @@ class SliceCsv(Observer):
         self._header = widen(FIXED_COLUMNS, columns)
         self._guard.attempt(self._flush)
 
+    @property
+    def fault(self) -> str:
+        """Why the file does not hold everything yet; empty if it does."""
+        return self._guard.fault
+
     def on_slice(self, record: SliceRecord) -> None:
         self._pending.append(cells_of(record))
         self._guard.attempt(self._flush)
@@ -106,7 +111,7 @@ class SliceCsv(Observer):
             format_line([cells.get(name, "") for name in self._header]) for cells in self._pending
         )
         if lines:
-            self._size = append_bytes(self.path, self._size, lines.encode())
+            self._size = append(self.path, self._size, lines.encode())
             self._pending.clear()
 
     def _begin(self) -> None:

@@ -11,6 +11,13 @@ workers together. ``time_to_target_s`` counts from the first start. ``estimates`
 slices the seconds lay in the 80 % interval predicted from the slices before, and the median of
 ``|log(actual / predicted)|``. What could not be measured is null.
 
+``failures`` counts the slices that were lost, by kind (:data:`hrfs.experiment.records.FailureKind`)
+and by reason; ``diverged`` those that ended with a loss, a metric or a weight that is not finite.
+
+``iterations`` counts each iteration of a trial once. ``rollbacks`` says how often a trial went back
+since its checkpoint could not be read, how often to its very beginning (``anew``), and how many
+iterations had been done in vain: those of ``workers`` and ``worker_kinds`` include them.
+
 ``request`` says under Ray's own PBT what every trial asked for, and what it was chosen from.
 Of a run with several populations ``seed`` is null, and ``populations``
 (:mod:`hrfs.reporting.populations`) says of each how it went; all else is about all of them.
@@ -159,12 +166,18 @@ def _counts(history: History) -> dict[str, Any]:
     return {
         "trials": {name: endings[name] for name in ("finished", "stopped", "error", "unfinished")},
         "slices": len(records),
-        "iterations": sum(record.iterations for record in records),
+        "iterations": sum(trial.iterations for trial in history.trials.values()),
+        "rollbacks": {
+            "count": len(history.rollbacks),
+            "anew": sum(record.anew for record in history.rollbacks),
+            "iterations_lost": sum(record.lost_iterations for record in history.rollbacks),
+        },
         "migrations": figures.migrations(records),
         "spread": asdict(apart) if apart else None,
         "exploits": len(history.exploits),
         "failures": {
             "count": len(history.failures),
+            "kinds": dict(Counter(failure.kind for failure in history.failures)),
             "reasons": dict(Counter(failure.reason for failure in history.failures)),
         },
         "diverged": figures.diverged(records),
@@ -196,7 +209,8 @@ def _worker_kinds(history: History) -> dict[str, Any]:
         kind["slices"] += 1
         kind["iterations"] += record.iterations
         kind["busy_s"] += record.duration_s
+    done = sum(kind["iterations"] for kind in kinds.values())
     for kind in kinds.values():
-        if history.iterations:
-            kind["share"] = kind["iterations"] / history.iterations
+        if done:
+            kind["share"] = kind["iterations"] / done
     return kinds

@@ -6,7 +6,8 @@ over the weights of trial 7 at iteration 150, which had taken over those of tria
 ``[from_iteration, values]``, one item per change.
 ``status`` is ``finished``, ``stopped`` (ended before its last iteration), ``error`` or
 ``unfinished``; ``status_reason`` says why. ``seconds/<kind>`` and ``slices/<kind>`` count the
-slices that ended with a result.
+slices that ended with a result. ``iterations`` counts each iteration once; ``iterations_lost`` are
+those that had to be done again, since a checkpoint could not be read.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def _cells(trial: TrialHistory, seed: int, stop_iterations: int) -> dict[str, st
         "exploits_taken": str(trial.exploits_taken),
         "exploits_given": str(trial.exploits_given),
         "failures": str(trial.failures),
+        "iterations_lost": str(trial.lost_iterations),
     }
 
 
@@ -86,6 +88,11 @@ class TrialsCsv(Observer):
         self._history = history
         self._guard = WriteGuard(path, history.warn)
         self._due_s = 0.0
+
+    @property
+    def fault(self) -> str:
+        """Why the file does not hold everything yet; empty if it does."""
+        return self._guard.fault
 
     def on_slice(self, record: SliceRecord) -> None:
         self.on_tick(record.end_s)

@@ -9,6 +9,9 @@ import torch
 
 from hrfs.experiment.records import WorkerInfo
 
+_WITHOUT_TYPE = ("DefaultCPUAllocator", "can't allocate memory", "CUDA error: out of memory")
+"""What a RuntimeError says if memory was the trouble."""
+
 
 @contextmanager
 def memory_hint(worker: WorkerInfo) -> Iterator[None]:
@@ -37,7 +40,7 @@ def _kind(error: Exception) -> type[Exception] | None:
     for kind in (MemoryError, torch.OutOfMemoryError):
         if isinstance(error, kind):
             return kind
-    text = str(error)  # torch has no type of its own for the CPU's allocator
-    if "DefaultCPUAllocator" in text or "can't allocate memory" in text:
+    text = str(error)  # torch has no type of its own for the CPU's allocator, nor for drivers
+    if any(words in text for words in _WITHOUT_TYPE):
         return RuntimeError
     return None

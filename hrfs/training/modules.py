@@ -99,9 +99,3 @@ def note_hyperparameters(module: LightningModule, hyperparameters: Mapping[str, 
     for name, value in hyperparameters.items():
         if name in module.hparams:
             module.hparams[name] = value
-
-
-def all_finite(module: LightningModule) -> bool:
-    """Whether no weight is NaN or infinite."""
-    checks = [torch.isfinite(weights).all() for weights in module.parameters()]
-    return not checks or bool(torch.stack(checks).all())

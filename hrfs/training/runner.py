@@ -40,11 +40,11 @@ from pytorch_lightning import LightningModule
 
 from hrfs.experiment.slices import SliceRequest, SliceResult
 from hrfs.training.datamodules import build_data, prepare_node
+from hrfs.training.health import is_healthy
 from hrfs.training.loaders import Batches
 from hrfs.training.memory import memory_hint
 from hrfs.training.modules import (
     ModuleFactory,
-    all_finite,
     group_keys,
     note_hyperparameters,
     put_state,
@@ -141,8 +141,10 @@ class LightningSliceRunner:
         """Train ``request.iterations`` steps, then evaluate on the validation split.
 
         Which batches come, and what is drawn at random in them, depends on the seed of the
-        trial's population, on its number there and on the iterations alone. A loss that is not
-        finite is no error.
+        trial's population, on its number there and on the iterations alone. Training diverges,
+        which is a result and no error, where the mean loss of the slice, a weight, a running
+        statistic or the optimizer's memory is not finite. Of the other metrics only the one that
+        ranks trials has to be, and that is for the driver to see.
 
         Raises:
             ConfigError: a hyperparameter reaches nothing, or the data module breaks its
@@ -173,7 +175,9 @@ class LightningSliceRunner:
             callback.optimizer_states,
             callback.precision_state,
         )
-        healthy = all(map(math.isfinite, metrics.values())) and all_finite(self._module)
+        losses = [callback.mean_loss, metrics.get("train/loss")]
+        finite = all(math.isfinite(loss) for loss in losses if loss is not None)
+        healthy = finite and is_healthy(self._module, callback.optimizer_states)
         return SliceResult(metrics, callback.train_s, callback.evaluate_s, diverged=not healthy)
 
     def _fit(
@@ -231,7 +235,9 @@ class LightningSliceRunner:
         if identity is not None:
             progress.check_goes_on_as(identity)
         if not self._serves(hyperparameters, progress.optimizer_states):
+            self._progress = None  # what a constructor that raises leaves behind is no state
             self._rebuild(progress.identity, hyperparameters)
+            self._progress = progress
         return progress
 
     def _serves(

@@ -26,12 +26,14 @@ from ray.tune.schedulers import PopulationBasedTraining
 
 from hrfs.core.search_space import Choice, IntRange, SearchSpace
 from hrfs.experiment.cluster import ClusterSettings
+from hrfs.experiment.interrupts import current
 from hrfs.experiment.launch import RunnerSpec, SchedulerChoice, Status
 from hrfs.experiment.observer import RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.slices import SliceRequest
 from hrfs.tuning.baseline_records import OFFSET_KEY, BaselineRecords
 from hrfs.tuning.baseline_stop import Stop
+from hrfs.tuning.interrupt import EndOnInterrupt
 from hrfs.tuning.lease import lease_worker
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config, trial_number
@@ -122,21 +124,22 @@ class BaselineRun:
         """Train until every trial has ended."""
         config = make_run_config(
             out_dir,
-            [self._records],
+            [self._records, EndOnInterrupt()],
             num_to_keep=4,  # what Ray asks for under PBT: donors' checkpoints must last
             checkpoint_frequency=1,
             checkpoint_at_end=True,
         )
         config.stop = self._stop
         chosen = self.request.chosen
-        with room_withheld(chosen, ray.nodes(), self._emulated):
-            grid = fit_population(
-                tune.with_resources(BaselineTrainable, placement_factory(chosen, self._emulated)),
-                self._plan,
-                self._constants(),
-                ray_scheduler(self._plan),
-                config,
-            )
+        trainable = tune.with_resources(
+            BaselineTrainable, placement_factory(chosen, self._emulated)
+        )
+        scheduler, constants = ray_scheduler(self._plan), self._constants()
+        try:
+            with room_withheld(chosen, ray.nodes(), self._emulated), current().patient():
+                grid = fit_population(trainable, self._plan, constants, scheduler, config)
+        except KeyboardInterrupt:
+            return  # without a winner: what Tune had of the trials is lost with it
         self._contenders = [
             Contender(
                 trial_number(Path(result.path).name),

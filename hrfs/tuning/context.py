@@ -15,7 +15,7 @@ from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.event_replay import Replay
 from hrfs.experiment.observer import LateObservers
 from hrfs.experiment.plan import Plan
-from hrfs.experiment.records import FailureRecord
+from hrfs.experiment.records import FailureKind, FailureRecord
 from hrfs.tuning.dispatch import Dispatched
 from hrfs.tuning.exploits import Exploits
 from hrfs.tuning.pool import WorkerPool
@@ -80,6 +80,8 @@ class Context:
         first = self._controller is None
         if first:
             self._controller = Controller(tune_controller)
+            self._controller.watch_errors()
+            self._controller.outlive_snapshots()
         return first
 
     @property
@@ -93,10 +95,13 @@ class Context:
         running = self.core.state.running.values()
         return next((s for s in running if s.trial == trial), None)
 
-    def tell_lost(self, lost: RunningSlice, reason: str) -> None:
+    def tell_lost(
+        self, lost: RunningSlice, reason: str, kind: FailureKind = "unknown", traceback: str = ""
+    ) -> None:
         """Log and record a slice that brought nothing."""
         log.warning(
             "slice %d of trial %d on %s is lost: %s", lost.number, lost.trial, lost.worker, reason
         )
-        record = FailureRecord(self.now_s, lost.number, lost.trial, lost.worker, reason)
-        self.observers.on_failure(record)
+        self.observers.on_failure(
+            FailureRecord(self.now_s, lost.number, lost.trial, lost.worker, reason, kind, traceback)
+        )

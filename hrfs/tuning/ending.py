@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from hrfs.experiment.files import move_into_place
+from hrfs.experiment.errors import StorageError
+from hrfs.experiment.files import fill_atomically
 from hrfs.experiment.launch import Outcome, PopulationOutcome, RunnerSpec, Status
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
@@ -35,6 +37,9 @@ def conclude(
     """Find the winners, test and export each unless the user interrupted, and say how it went.
 
     ``reason`` is why the run did not finish, empty if it did.
+
+    Raises:
+        StorageError: a winner could not be written.
     """
     winners = _winners(plan, contenders)
     if status == "interrupted":  # who interrupts wants the end, not another minute
@@ -98,10 +103,13 @@ def _why_untested(tested: Mapping[int, Tested]) -> list[str]:
 
 def _publish(source: Path, target: Path) -> None:
     """Copy ``source`` to ``target``, whole or not at all; nothing if it was not exported."""
-    if source.exists():
-        unfinished = target.with_name(f".{target.name}.part")
-        shutil.copyfile(source, unfinished)
-        move_into_place(unfinished, target)
+    if not source.exists():
+        return
+    try:
+        with source.open("rb") as stream:
+            fill_atomically(target, partial(shutil.copyfileobj, stream))
+    except OSError as error:
+        raise StorageError.of(target, error) from error
 
 
 def _outcome(seed: int, winner: Contender | None, tested: Tested) -> PopulationOutcome:

@@ -11,19 +11,20 @@ from ray.tune.experiment import Trial
 from hrfs.core.events import (
     Event,
     SliceDone,
-    SliceFailed,
     TrialAdded,
     TrialRemoved,
     WorkerJoined,
-    WorkerLeft,
 )
-from hrfs.core.state import RunningSlice, TrialPhase, WorkerPhase
+from hrfs.core.state import TrialPhase, WorkerPhase
 from hrfs.experiment.event_log import Entry
 from hrfs.experiment.records import WorkerInfo
 from hrfs.tuning.context import Context
 from hrfs.tuning.dispatch import Dispatched, held_s, score_of, slice_record
-from hrfs.tuning.failures import read_failure
+from hrfs.tuning.hung import HungSlices
+from hrfs.tuning.losses import Losses
 from hrfs.tuning.privates import checkpoint_path
+from hrfs.tuning.storage_gate import local_storage
+from hrfs.tuning.trainable import SLICE_KEY
 
 
 class Inbound:
@@ -31,12 +32,10 @@ class Inbound:
 
     def __init__(self, context: Context, max_failures: int) -> None:
         self._context = context
-        self._max_failures = max_failures
+        self._hung = HungSlices(context)
+        self._losses = Losses(context, self.note, max_failures)
         self._events: list[Entry] = []
         self._errors: list[Trial] = []
-        self._last_own_failure = ""
-        self._failed_on: set[str] = set()
-        """Workers on which some slice ended in an exception."""
         self._reported: dict[int, tuple[Mapping[str, Any], float]] = {}
 
     def note(self, event: Event, **facts: Any) -> None:
@@ -59,6 +58,11 @@ class Inbound:
         if self._context.slice_of(number) is not None:
             self._reported[number] = (result, self._context.now_s)
 
+    def is_late(self, number: int, result: Mapping[str, Any]) -> bool:
+        """Whether a result is of another slice than the trial is in: one that was abandoned."""
+        running, told = self._context.slice_of(number), result.get(f"config/{SLICE_KEY}/slice")
+        return running is not None and told is not None and told != running.number
+
     def note_error(self, trial: Trial) -> None:
         """A slice was lost; Tune either queues the trial again or ends it."""
         self._errors.append(trial)
@@ -68,6 +72,7 @@ class Inbound:
         self._look_at_pool()
         self._look_at_errors()
         self._look_at_results()
+        self._look_at_hung()
         events, self._events = self._events, []
         return events
 
@@ -84,13 +89,16 @@ class Inbound:
         """
         context = self._context
         bundles = context.pool.discover()
+        shared = local_storage(context.trials)
+        if shared is not None:
+            context.pool.keep_to_storage(shared)
         here = {bundle.info.name: bundle.info for bundle in bundles}
         context.observers.on_start(context.plan, list(here.values()))
         known = context.core.state.workers.values()
         present = {w.name: w for w in known if w.phase is not WorkerPhase.GONE}
         for name, worker in present.items():
             if name not in here or here[name].kind != worker.kind:
-                self._take_out(name, "is not there any more")
+                self._losses.take_out(name, "is not there any more")
         for info in here.values():
             if info.name not in present or present[info.name].kind != info.kind:
                 self._join(info)
@@ -98,34 +106,16 @@ class Inbound:
     def _join(self, info: WorkerInfo) -> None:
         self.note(WorkerJoined(self._context.now_s, info.name, info.kind), worker=asdict(info))
 
-    def _take_out(self, worker: str, reason: str) -> None:
-        context = self._context
-        held = context.core.state.workers[worker].slice
-        self._lose_worker(worker, reason)
-        if held is not None:
-            context.tell_lost(context.core.state.running[held], reason)
-
     def _look_at_pool(self) -> None:
         context = self._context
         change = context.pool.look(context.now_s)
         for worker, reason in change.left.items():
-            self._take_out(worker, reason)
+            self._losses.take_out(worker, reason)
         for bundle in change.joined:
             self._join(bundle.info)
         if change.left or change.joined:
             joined = [bundle.info for bundle in change.joined]
             context.observers.on_workers(context.now_s, joined, list(change.left))
-
-    def _lose_worker(self, worker: str, reason: str) -> None:
-        """Take a worker out, and back what waits for it; what runs there fails by itself."""
-        context = self._context
-        context.controller.let_cool(worker)
-        for number, dispatched in list(context.dispatched.items()):
-            if dispatched.bundle.info.name == worker:
-                del context.dispatched[number]
-                if dispatched.trial.status == Trial.PENDING:
-                    context.controller.withdraw(dispatched.trial)
-        self.note(WorkerLeft(context.now_s, worker, reason))
 
     # Failures
 
@@ -137,40 +127,18 @@ class Inbound:
             self._reported.pop(number, None)
             lost = self._context.slice_of(number)
             if lost is not None and lost.number in self._context.dispatched:
-                self._explain(trial, lost)
+                self._losses.explain(trial, lost)
 
-    def _explain(self, trial: Trial, lost: RunningSlice) -> None:
-        """Say whether the worker or the training is to blame, and what follows."""
-        context = self._context
-        failure = read_failure(trial)
-        del context.dispatched[lost.number]
-        failures = context.memory.own_failures
-        if failure.worker_died:
-            self._lose_worker(lost.worker, failure.reason)
-            context.pool.quarantine(lost.worker)
-            context.observers.on_workers(context.now_s, [], [lost.worker])
-        else:
-            failures[lost.trial] = failures.get(lost.trial, 0) + 1
-            self._last_own_failure = failure.reason
-            self._failed_on.add(lost.worker)
-            failed = SliceFailed(context.now_s, lost.number, failure.reason)
-            self.note(failed, own_failure=True)
-        context.tell_lost(lost, failure.reason)
-        if trial.status == Trial.ERROR or failures.get(lost.trial, 0) > self._max_failures:
-            self.note(TrialRemoved(context.now_s, lost.trial, f"gave up: {failure.reason}"))
+    def _look_at_hung(self) -> None:
+        for overdue in self._hung.look():
+            trial = self._context.core.state.running[overdue.slice].trial
+            self._reported.pop(trial, None)
+            until_s, hangs = self._hung.put_out(overdue.worker), self._hung.note_hung(trial)
+            self._losses.abandon(overdue, until_s, hangs)
 
     def hopeless(self) -> str | None:
-        """Why no trial will ever get anywhere, if that is so.
-
-        A mistake that meets every trial on every worker is not worth a process per trial and
-        retry; one that meets a single worker (too little memory, say) is no reason to stop.
-        """
-        failures = sum(self._context.memory.own_failures.values())
-        everywhere = all(w.name in self._failed_on for w in self._context.pool.workers)
-        nowhere_on = self._context.core.state.leader == 0
-        if failures > self._max_failures and nowhere_on and everywhere:
-            return f"the first {failures} slices all failed; the last: {self._last_own_failure}"
-        return None
+        """Why no trial will ever get anywhere, if that is so."""
+        return self._losses.hopeless()
 
     # Results
 
@@ -189,13 +157,13 @@ class Inbound:
         now_s, saved = context.now_s, checkpoint_path(done.trial)
         began_from = context.memory.exploits.path_for(number, done.start.checkpoint)
         if saved is None or saved == began_from:
-            reason = "the trainable saved no checkpoint"
-            self.note(SliceFailed(now_s, done.start.slice, reason))
-            context.tell_lost(context.core.state.running[done.start.slice], reason)
+            self._losses.explain_unsaved(context.core.state.running[done.start.slice])
             return
         score = score_of(result, context.plan.metric)
         record = slice_record(done, result, reported_s, now_s, score)
         context.observers.on_slice(record)
         duration_s, overhead_s = held_s(record, result)
         ended = SliceDone(now_s, record.slice, duration_s, score, saved, overhead_s)
-        self.note(ended, record=asdict(record))
+        self._hung.note_done(record.slice, number, record.worker)
+        pardoned = self._losses.note_done(number, record.worker)
+        self.note(ended, record=asdict(record), **({"pardoned": pardoned} if pardoned else {}))

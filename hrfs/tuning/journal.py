@@ -12,15 +12,16 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
+from hrfs.experiment.errors import StorageError
 from hrfs.experiment.event_log import (
     EVENTS_NAME,
     Entry,
     Log,
-    append_durably,
     encode_entry,
     encode_header,
     parse_log,
 )
+from hrfs.experiment.files import append
 
 log = logging.getLogger("hrfs")
 
@@ -44,7 +45,8 @@ class Journal:
         """Make what was noted part of the log, for good.
 
         Raises:
-            OSError: the storage cannot be written; all is kept for another try.
+            StorageError: the storage cannot be written; what it has is whole, and all that was
+                noted is kept.
         """
         if not trials or not self._pending:
             return
@@ -53,10 +55,14 @@ class Journal:
         data = b"".join(encode_entry(entry, root) for entry in self._pending)
         if not self._size:
             data = encode_header(self._settings) + data
-        if trial.storage.storage_filesystem.type_name == "local":
-            self._size = append_durably(Path(root) / EVENTS_NAME, self._size, data)
-        else:
-            self._write_remote(trial, data)
+        path = Path(root) / EVENTS_NAME
+        try:
+            if trial.storage.storage_filesystem.type_name == "local":
+                self._size = append(path, self._size, data, durably=True)
+            else:
+                self._write_remote(trial, data)
+        except OSError as error:
+            raise StorageError.of(path, error) from error
         self._pending.clear()
 
     def _write_remote(self, trial: Trial, data: bytes) -> None:

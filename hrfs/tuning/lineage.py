@@ -8,11 +8,12 @@ count in iterations (optimizer steps).
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hrfs.experiment.files import sync_folder, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,17 @@ def inherit_policy(folder: Path, trial_id: str) -> None:
     for older in sorted(folder.glob(f"pbt_policy_*_{number}.txt")):
         if older != mine:
             older.replace(mine)
+            sync_folder(folder)
 
 
 def write_policy(folder: Path, trial_id: str, donor_id: str, line: PolicyLine) -> None:
-    """Give the trial the donor's ancestry, and add this exploit to it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Give the trial the donor's ancestry, and add this exploit to it.
+
+    Done again, after a crash, it gives the same.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; the file is as it was.
+    """
     mine, donors = (folder / f"pbt_policy_{name}.txt" for name in (trial_id, donor_id))
-    if donors.exists():
-        shutil.copyfile(donors, mine)
-    with mine.open("a") as stream:
-        stream.write(line.to_json() + "\n")
+    ancestry = donors.read_bytes() if donors.exists() else b""
+    write_atomically(mine, ancestry + f"{line.to_json()}\n".encode())

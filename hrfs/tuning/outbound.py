@@ -13,11 +13,12 @@ from hrfs.core.decisions import (
     FinishTrial,
     RecallWorker,
     RetireWorker,
+    RollBack,
     StartSlice,
     Wait,
 )
-from hrfs.experiment.records import SliceStart
-from hrfs.tuning.context import Context
+from hrfs.experiment.records import RollbackRecord, SliceStart
+from hrfs.tuning.context import Context, log
 from hrfs.tuning.dispatch import Dispatched, launch
 from hrfs.tuning.privates import point_at
 from hrfs.tuning.trainable import SliceTrainable
@@ -45,6 +46,10 @@ class Outbound:
                 self._to_start.append(decision)
             case Exploit():
                 facts["copy"] = self._exploit(decision)
+            case RollBack():
+                rolled_back = RollbackRecord.of(decision, context.now_s)
+                log.warning("%s", rolled_back.told())
+                context.observers.on_rollback(rolled_back)
             case FinishTrial(trial=number, reason=reason):
                 self._finish(number)
                 context.observers.on_trial_end(context.now_s, number, reason)

@@ -7,6 +7,7 @@ function here says which private names it uses and why the public way will not d
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from ray.tune.experiment import Trial
 from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 
 from hrfs.experiment.checkpoint import CheckpointError
+from hrfs.tuning.private_errors import ErrorWatch
+from hrfs.tuning.private_snapshots import outlive_snapshots
 
 CONTROLLER_NAMES = (
     "_set_trial_status",
@@ -29,6 +32,10 @@ CONTROLLER_NAMES = (
     "_trial_to_actor",
     "_unstage_trial_with_resources",
     "_schedule_trial_pause",
+    "_actor_manager",
+    "_actor_to_trial",
+    "_cached_trial_decisions",
+    "_checkpoint_manager",
 )
 """Attributes of TuneController that this module relies on; tests look each of them up."""
 
@@ -51,6 +58,19 @@ class Controller:
         # Schedulers get a wrapper that warns about every attribute it does not list.
         self._tune: TuneController = getattr(controller, "_tune_controller", controller)
         self._sentinels: dict[str, _Sentinel] = {}
+        self._errors: ErrorWatch | None = None
+
+    def watch_errors(self) -> None:
+        """Have :meth:`error_of` know, from now on."""
+        self._errors = ErrorWatch(self._tune)
+
+    def outlive_snapshots(self) -> None:
+        """Go on without Tune's own snapshots while they cannot be written."""
+        outlive_snapshots(self._tune)
+
+    def error_of(self, trial: Trial) -> Exception | None:
+        """The last error that Ray raised for ``trial``, once; None if it raised none."""
+        return self._errors.take(trial.trial_id) if self._errors is not None else None
 
     def keep_warm(self, worker: str, factory: PlacementGroupFactory) -> None:
         """Let one idle process of ``factory`` outlive its trial, from now on.
@@ -98,6 +118,32 @@ class Controller:
         else:
             self._tune._set_trial_status(trial, Trial.PAUSED)
         self.forget_reset(trial)
+
+    def is_at_work(self, trial: Trial) -> bool:
+        """Whether a process is busy for the trial, not still to be started."""
+        return trial.status == Trial.RUNNING or trial in self._tune._resetting_trials
+
+    def abandon(self, trial: Trial) -> None:
+        """Kill the process of a trial under way; the trial is PAUSED and expects nothing of it.
+
+        Uses ``_actor_manager`` and what ties trial and process together: Tune's own way asks the
+        process to stop, which one that hangs never does. Should it live on somewhere, out of
+        reach, it writes no checkpoint of a number that the trial will use.
+        """
+        tune = self._tune
+        if trial in tune._staged_trials:
+            tune._unstage_trial_with_resources(trial)
+        self.forget_reset(trial)
+        process = tune._trial_to_actor.pop(trial, None)
+        if process is not None:
+            del tune._actor_to_trial[process]
+            tune._actor_manager.clear_actor_task_futures(process)
+            tune._actor_manager.remove_actor(process, kill=True)
+        trial.set_ray_actor(None)
+        trial.temporary_state.saving_to = trial.temporary_state.restoring_from = None
+        tune._cached_trial_decisions.pop(trial.trial_id, None)
+        tune._set_trial_status(trial, Trial.PAUSED)
+        trial.storage.current_checkpoint_index += 1
 
     def forget_reset(self, trial: Trial) -> None:
         """Clear the mark of a ``reset()`` during which the process died.
@@ -198,15 +244,20 @@ def next_folder(trainable: Trainable) -> Path | None:
 
     Tune saves into a temporary folder and copies it to the storage, twice the writing. Uses
     the trainable's ``_storage``, as Trainable.save does.
+
+    Raises:
+        FileNotFoundError: the storage is not there, or is another one.
     """
     storage = trainable._storage
     if storage is None or storage.storage_filesystem.type_name != "local":
         return None
     storage._update_checkpoint_index({})
-    storage._check_validation_file()
-    folder = Path(storage.checkpoint_fs_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    try:
+        storage._check_validation_file()
+    except RuntimeError as error:
+        told = "the run's folder is not there any more"
+        raise FileNotFoundError(errno.ENOENT, told, storage.experiment_fs_path) from error
+    return Path(storage.checkpoint_fs_path)
 
 
 def stored_result(trainable: Trainable, path: str, counters: Mapping[str, Any]) -> _TrainingResult:

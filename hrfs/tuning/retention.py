@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pyarrow.fs import FileSelector, FileType
 from ray.tune.experiment import Trial
 
-from hrfs.experiment.event_replay import KEPT_PER_TRIAL
 from hrfs.tuning.context import Context
-from hrfs.tuning.privates import keep_only, number_after
+from hrfs.tuning.privates import checkpoint_path, keep_only, number_after
 
 
 class Retention:
@@ -42,13 +41,18 @@ class Retention:
                 filesystem.delete_dir(path)
 
     def apply(self, context: Context) -> None:
-        """Look at every trial's present checkpoint; call after the state was written."""
+        """Let go of what no trial may go on from; call after the state was written.
+
+        A trial's newest folder stays, though nothing may refer to it: a slice under way has
+        perhaps been saved there, of which the scheduling core will be told in the next turn.
+        """
         for number, known in context.core.state.trials.items():
-            path = context.memory.exploits.path_for(number, known.checkpoint)
-            kept = self._kept.setdefault(number, [])
-            if path is None or path in kept:
+            needed = context.memory.exploits.checkpoints_of(known)
+            before = self._kept.get(number, [])
+            if needed == before:
                 continue
-            kept.append(path)
-            dropped = kept[:-KEPT_PER_TRIAL]
-            del kept[:-KEPT_PER_TRIAL]
-            keep_only(context.trials[number], kept, dropped)
+            self._kept[number] = needed
+            trial = context.trials[number]
+            newest = checkpoint_path(trial)
+            kept = needed if newest is None else [*needed, newest]
+            keep_only(trial, kept, [path for path in before if path not in needed])

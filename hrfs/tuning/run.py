@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ray.tune import Callback
 
 from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.event_replay import Replay
+from hrfs.experiment.interrupts import current
 from hrfs.experiment.launch import (
     RAY_PBT,
     Outcome,
@@ -23,11 +24,14 @@ from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.baseline import BaselineRun
 from hrfs.tuning.ending import conclude
+from hrfs.tuning.fence import FENCE_KEY, Fence, fence_off
+from hrfs.tuning.interrupt import ends_soon
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config
 from hrfs.tuning.resume import SilentProgress, StateCallback
 from hrfs.tuning.scheduler import HRFSScheduler
 from hrfs.tuning.session import cluster as ray_cluster
+from hrfs.tuning.storage_view import require_shared
 from hrfs.tuning.trainable import RUNNER_KEY, RunnerTrainable
 from hrfs.tuning.winner import Contender
 
@@ -50,26 +54,42 @@ def run_experiment(
     own scheduler can.
 
     Raises:
-        ConfigError: the cluster does not answer, no worker can be made of it, or the scheduler
-            cannot keep several populations apart.
+        ConfigError: the cluster does not answer, no worker can be made of it, some node does not
+            see ``out_dir``, or the scheduler cannot keep several populations apart.
+        StorageError: the run cannot be kept on the disk any more; it can be resumed.
     """
     check_seeds(scheduler.policy, plan.seeds)
     watch = Observers(observers)
+    fence = fence_off(out_dir)
     with ray_cluster(cluster):
-        WorkerPool(cluster).discover()  # what cannot work is refused before Tune begins
+        bundles = WorkerPool(cluster).discover()  # what cannot work is refused before Tune begins
+        require_shared(out_dir, bundles, cluster.mode)
         if scheduler.policy == RAY_PBT:
             run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)
         else:
-            run = SliceRun(plan, scheduler, cluster, runner, watch, max_failures, replay)
+            run = SliceRun(plan, scheduler, cluster, runner, watch, fence, max_failures, replay)
         try:
             run.fit(out_dir)
         finally:
             watch.on_end(run.now_s)
-        contenders = run.contenders()
-        end = conclude(plan, run.status, run.reason, contenders, runner, run.bundles, out_dir)
+        end = _conclude(plan, run, runner, out_dir)
     if isinstance(run, BaselineRun):
         return replace(end, request=run.request.to_dict())
     return end
+
+
+def _conclude(
+    plan: Plan, run: SliceRun | BaselineRun, runner: RunnerSpec, out_dir: Path
+) -> Outcome:
+    """Test the winners, unless the user interrupts that too."""
+    contenders = run.contenders()
+    try:
+        if run.status == "finished":
+            ends_soon(())
+        return conclude(plan, run.status, run.reason, contenders, runner, run.bundles, out_dir)
+    except KeyboardInterrupt:
+        reason = "stopped during the test of the winner"
+        return conclude(plan, "interrupted", reason, contenders, runner, run.bundles, out_dir)
 
 
 class SliceRun:
@@ -82,11 +102,13 @@ class SliceRun:
         cluster: ClusterSettings,
         runner: RunnerSpec,
         watch: RunObserver,
+        fence: Fence,
         max_failures: int,
         replay: Replay | None = None,
     ) -> None:
         self._plan = plan
         self._runner = runner
+        self._fence = fence
         self._scheduler = HRFSScheduler(
             plan,
             scheduler.policy,
@@ -102,15 +124,22 @@ class SliceRun:
 
     def fit(self, out_dir: Path) -> None:
         """Train until every trial has ended, or the user interrupts."""
-        settings = {"factory": self._runner.factory, "settings": dict(self._runner.settings)}
+        settings = {
+            "factory": self._runner.factory,
+            "settings": dict(self._runner.settings),
+            FENCE_KEY: asdict(self._fence),
+        }
         try:
-            fit_population(
-                RunnerTrainable,
-                self._plan,
-                {RUNNER_KEY: settings},
-                self._scheduler,
-                make_run_config(out_dir, self._callbacks),
-            )
+            with current().patient():
+                fit_population(
+                    RunnerTrainable,
+                    self._plan,
+                    {RUNNER_KEY: settings},
+                    self._scheduler,
+                    make_run_config(out_dir, self._callbacks),
+                )
+        except KeyboardInterrupt:
+            self._scheduler.give_up_slices()
         finally:
             self._scheduler.close()
 

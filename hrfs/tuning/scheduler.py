@@ -24,6 +24,7 @@ from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.context import Context, Memory
 from hrfs.tuning.dispatch import COUNTERS
 from hrfs.tuning.inbound import Inbound
+from hrfs.tuning.interrupt import ends_soon
 from hrfs.tuning.journal import read_journal
 from hrfs.tuning.ledger import Ledger
 from hrfs.tuning.outbound import Outbound
@@ -132,7 +133,10 @@ class HRFSScheduler(TrialScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """A slice is trained and evaluated: pause the trial, saved if it is not yet."""
-        self._inbound.note_result(self._context.memory.numbers[trial.trial_id], result)
+        number = self._context.memory.numbers[trial.trial_id]
+        if self._inbound.is_late(number, result):
+            return str(TrialScheduler.NOOP)
+        self._inbound.note_result(number, result)
         saved = result.get(SAVED_KEY)
         if saved is None:
             return str(TrialScheduler.PAUSE)
@@ -165,7 +169,7 @@ class HRFSScheduler(TrialScheduler):
         self._ledger.settle()
         for entry in self._inbound.collect():
             self._ledger.enter(entry)
-        if not self._outbound.dispatch():
+        if ends_soon(context.dispatched) or not self._outbound.dispatch():
             self._ledger.settle()  # nobody waits; else in the next turn, when workers are at work
         self._patience.look()
         context.observers.on_tick(context.now_s)
@@ -174,6 +178,11 @@ class HRFSScheduler(TrialScheduler):
     def close(self) -> None:
         """Tell what is untold; call when the experiment was interrupted."""
         self._ledger.settle()
+
+    def give_up_slices(self) -> None:
+        """Kill the processes of the slices under way, in a Ray that may live on."""
+        for dispatched in self._context.dispatched.values():
+            self._context.controller.abandon(dispatched.trial)
 
     # What the end of the run needs
 

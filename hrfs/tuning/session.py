@@ -17,7 +17,10 @@ from ray._private import ray_constants
 from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.files import let_no_others_write
+from hrfs.experiment.interrupts import current
 from hrfs.tuning.allocation import emulated_resources
+from hrfs.tuning.lifeline import not_outliving_us
+from hrfs.tuning.storage_chatter import shorten
 from hrfs.tuning.trust import (
     follow_environment,
     private_session_folder,
@@ -35,6 +38,8 @@ SET_TOKEN = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN on every node"
 TUNE_ENVIRONMENT = {
     # A process serves many trials: it must not move its working folder to one of them.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # Ctrl-C is ours to handle: Tune's own way may take ten minutes.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Our own observers write slices.csv and TensorBoard files.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Under Ray's own PBT snapshots follow every few checkpoints: wanted, not "excessive".
@@ -58,6 +63,7 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
     for name, value in TUNE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _send_chatter_to_the_log()
+    shorten()
     if ray.is_initialized():
         check_joined(settings)
         yield
@@ -114,6 +120,7 @@ def start_here(arguments: Mapping[str, Any]) -> None:
     Ray replaces 127.0.0.1 by an address that others reach, and then listens on all of them,
     unless it believes that there are no clusters here, as it does on macOS and Windows. Other
     users of this machine are kept out by a token, and by the permissions of its session's folder.
+    None of its processes outlives this one by more than seconds.
 
     Raises:
         ConfigError: a token must be made, and the home folder cannot hold it; or the session's
@@ -125,9 +132,11 @@ def start_here(arguments: Mapping[str, Any]) -> None:
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        ray.init(**{**private, **arguments})
+        with not_outliving_us():
+            ray.init(**{**private, **arguments})
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+        current().take_signals()  # Ray has taken SIGTERM for itself
 
 
 def local_arguments(settings: ClusterSettings) -> dict[str, Any]:

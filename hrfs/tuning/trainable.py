@@ -19,11 +19,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pyarrow.fs import FileType
 from ray import tune
 
-from hrfs.experiment.files import let_no_others_write
+from hrfs.experiment.checkpoint import CheckpointError
+from hrfs.experiment.files import let_no_others_write, make_folder
 from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
+from hrfs.tuning.fence import FENCE_KEY, enter
 from hrfs.tuning.privates import next_folder, refuse_pickled, stored_result
+from hrfs.tuning.storage_saves import saving
 
 SLICE_KEY = "hrfs"
 """Key of the trial's config that holds the slice to do."""
@@ -53,6 +57,8 @@ class SliceTrainable(tune.Trainable):
         """Checkpoint that the process's present state equals."""
         self._ready = False
         """Whether the trial of the present config is in the process."""
+        self._unloadable: Exception | None = None
+        """Why the state to begin from could not be loaded."""
         self._load_s = 0.0
         self._fresh_process = True
         let_no_others_write()  # a cluster that we joined has a umask of its own
@@ -90,22 +96,38 @@ class SliceTrainable(tune.Trainable):
         return True
 
     def _take_over(self) -> None:
-        handover = self.config.get(HANDOVER_KEY)
+        handover, self._unloadable = self.config.get(HANDOVER_KEY), None
         if handover and handover["path"] is not None:
-            self.restore(stored_result(self, handover["path"], handover["counters"]))
+            try:
+                self.restore(stored_result(self, handover["path"], handover["counters"]))
+            except Exception as error:
+                # Tune ends a trial for good whose process fails before its first step.
+                self._unloadable = error
 
     def restore(self, checkpoint_result: Any) -> None:
         """Tune's hook: load this checkpoint, unless it holds what Tune would unpickle.
 
         Raises:
-            CheckpointError: it does; nothing of it has been read.
+            CheckpointError: it does, and nothing of it has been read; or a file is missing.
         """
         refuse_pickled(checkpoint_result)
-        super().restore(checkpoint_result)
+        checkpoint, wanted = checkpoint_result.checkpoint, "the state of a trial"
+        if checkpoint.filesystem.get_file_info(checkpoint.path).type == FileType.NotFound:
+            raise CheckpointError(Path(checkpoint.path), wanted, "no such folder")
+        try:
+            super().restore(checkpoint_result)
+        except FileNotFoundError as error:
+            raise CheckpointError(Path(checkpoint.path), wanted, str(error)) from error
 
     def step(self) -> dict[str, Any]:
-        """Do the slice that ``config["hrfs"]`` asks for."""
+        """Do the slice that ``config["hrfs"]`` asks for.
+
+        If it raises, the process holds no trial: nothing goes on from half a slice. (Tune ends
+        the process of a slice that raised, and with it what it held of a device's memory.)
+        """
         request = SliceRequest.from_dict(self.config[SLICE_KEY])
+        if self._unloadable is not None:
+            raise self._unloadable
         if not self._ready:
             if request.from_iteration > 0:
                 raise RuntimeError(
@@ -113,15 +135,17 @@ class SliceTrainable(tune.Trainable):
                     "but no checkpoint of it was loaded"
                 )
             self.begin(request.trial)
-        self._ready, self._held = True, None
+        self._ready, self._held = False, None
         load_s, self._load_s = self._load_s, 0.0
         fresh, self._fresh_process = self._fresh_process, False
         start_s = time.perf_counter()
         metrics = dict(self.train_slice(request))
         metrics.setdefault("train_s", time.perf_counter() - start_s)
+        saved = self._hand_over() if HANDOVER_KEY in self.config else {}
+        self._ready = True
         return {
             **metrics,
-            **(self._hand_over() if HANDOVER_KEY in self.config else {}),
+            **saved,
             "iterations": request.from_iteration + request.iterations,
             "load_s": load_s,
             FRESH_PROCESS: fresh,
@@ -130,12 +154,24 @@ class SliceTrainable(tune.Trainable):
     def _hand_over(self) -> dict[str, Any]:
         """Save within the slice, if the storage is a local path; else Tune will ask for it."""
         start_s = time.perf_counter()
-        folder = next_folder(self)
+        with saving("the storage"):
+            folder = next_folder(self)
         if folder is None:
             return {}
-        self.save_state(folder)
+        with saving(folder, made=folder):
+            make_folder(folder)
+            self.save_state(folder)
         self._held = str(folder)
         return {SAVED_KEY: self._held, "save_s": time.perf_counter() - start_s}
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """Tune's hook: have the state written and brought to the storage.
+
+        Raises:
+            SaveError: the disk is full or failing.
+        """
+        with saving(checkpoint_dir or "a checkpoint"):
+            return super().save(checkpoint_dir)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Tune's hook: write the state into ``checkpoint_dir``."""
@@ -145,6 +181,7 @@ class SliceTrainable(tune.Trainable):
         """Tune's hook: take up the state in this folder, unless the process still holds it."""
         if checkpoint != self._held:
             start_s = time.perf_counter()
+            self._ready, self._held = False, None  # should it raise half-way
             self.load_state(Path(checkpoint))
             self._load_s = time.perf_counter() - start_s
             self._held = checkpoint
@@ -157,6 +194,8 @@ class RunnerTrainable(SliceTrainable):
     def build(self, config: Mapping[str, Any]) -> None:
         """Build the runner: imports torch, decodes nothing yet."""
         spec = config[RUNNER_KEY]
+        if FENCE_KEY in spec:
+            enter(spec[FENCE_KEY])
         self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
 
     def begin(self, trial: int) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
 
+from pyarrow.fs import FileType
 from ray.tune.experiment import Trial
+
+log = logging.getLogger("hrfs")
 
 
 def adopt(trial: Trial, checkpoint: str, tag: str) -> str:
@@ -16,11 +20,16 @@ def adopt(trial: Trial, checkpoint: str, tag: str) -> str:
     retention. On a local path the files are hard-linked, which takes no time and no space:
     checkpoints are written once and never changed. Elsewhere they are copied on the storage.
 
+    If the donor's is gone, so is the copy: its trial will find that out when it is to load it.
+
     Raises:
-        OSError: the checkpoint is gone or the storage cannot be written.
+        OSError: the storage cannot be written.
     """
     target = f"{trial.storage.trial_fs_path}/checkpoint_{tag}"
     filesystem = trial.storage.storage_filesystem
+    if filesystem.get_file_info(checkpoint).type == FileType.NotFound:
+        log.warning("%s, which a trial was to take over, is gone", checkpoint)
+        return target
     if filesystem.type_name == "local":
         _link_tree(Path(checkpoint), Path(target))
     else:

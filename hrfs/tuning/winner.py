@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hrfs.core.pbt import Mode, merit
@@ -19,6 +19,7 @@ from hrfs.experiment.launch import RunnerSpec
 from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import resolve_name
 from hrfs.tuning.allocation import Bundle
+from hrfs.tuning.storage_saves import NO_SPACE, SaveError
 from hrfs.tuning.trainable import STATE_FILE
 
 log = logging.getLogger("hrfs")
@@ -69,6 +70,9 @@ def evaluate_all(
     Args:
         winners: by the file to which each is exported.
         bundles: the workers, at least one.
+
+    Raises:
+        SaveError: there is no space for the export.
     """
     assert runner.final is not None
     most = max((b.info.gpus, b.info.cpus) for b in bundles)
@@ -96,6 +100,8 @@ def _wait(task: Any, trial: int) -> Tested:
     try:
         return Tested(ray.get(task))
     except RayError as error:
+        if isinstance(error, RayTaskError) and isinstance(error.cause, SaveError):
+            raise error.cause from error
         log.exception("the winner, trial %d, could not be tested", trial)
         why = str(error).strip().splitlines()[-1]
         return Tested({}, f"the winner could not be tested: {why}")
@@ -105,5 +111,10 @@ def _evaluate(
     dotted: str, settings: Mapping[str, Any], state: Path, worker: WorkerInfo, export_to: Path
 ) -> Mapping[str, float]:
     evaluate = resolve_name(dotted)
-    metrics: Mapping[str, float] = evaluate(settings, state, worker, export_to)
+    try:
+        metrics: Mapping[str, float] = evaluate(settings, state, worker, export_to)
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise SaveError.of(error.filename or export_to, error) from error
     return metrics

@@ -24,5 +24,6 @@ def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"hydra\.run\.dir=.*: cannot be written \(No such"):
-        claim(tmp_path / "gone", "seed: 1\n", [])
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"hydra\.run\.dir=.*: cannot be written \(Not a"):
+        claim(tmp_path / "file" / "run", "seed: 1\n", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from copy import deepcopy
@@ -47,6 +48,9 @@ def config() -> Config:
             "reserved_cpus": 1,
             "answer_within_s": 10.0,
             "wait_s": 600.0,
+            "hung_after": 5.0,
+            "hung_least_s": 60.0,
+            "hung_unknown_s": 3600.0,
         },
         "report": {"every_s": 300.0, "console": "auto"},
     }
@@ -115,6 +119,12 @@ def test_a_good_one_passes_and_stays_as_it_is(config: Config) -> None:
         (_set("cluster.emulated", [{}]), "cluster.emulated=1 workers: not used by mode local"),
         (_set("cluster.answer_within_s", 0.0), "cluster.answer_within_s=0.0: must be above 0"),
         (_set("cluster.wait_s", -1.0), "cluster.wait_s=-1.0: must be above 0"),
+        (_set("cluster.hung_after", 1.0), "cluster.hung_after=1.0: must be above 1, a multiple of "
+         "the time predicted for a slice; null abandons no slice"),
+        (_set("cluster.hung_after", math.nan), "cluster.hung_after=nan: must be above 1"),
+        (_set("cluster.hung_least_s", 0.0), "cluster.hung_least_s=0.0: must be above 0"),
+        (_set("cluster.hung_unknown_s", 59.0), "cluster.hung_unknown_s=59.0: must be at least "
+         "cluster.hung_least_s, which is 60"),
         (_emulate(kind="tpu"), "cluster.emulated[0].kind=tpu: must be cpu, gpu or gpu:<model>"),
         (_emulate(slowdown=0.5), "cluster.emulated[0].slowdown=0.5: must be at least 1"),
         (_emulate(threads=0), "cluster.emulated[0].threads=0: must be at least 1"),

@@ -44,6 +44,10 @@ OVERHEADS = (None, 0.1, 0.0, 0.99)
 """Part of the duration of slices that is no training, in turn; None was not measured."""
 
 
+Kept = tuple[int, str | None, int | None, bool]
+"""Iteration, checkpoint, donor of the checkpoint, and whether the trial had diverged."""
+
+
 @dataclass
 class Member:
     """What the decisions so far promise about one trial."""
@@ -55,6 +59,14 @@ class Member:
     diverged: bool = False
     removed: bool = False
     place: str = "waiting"
+    before: Kept = (0, None, None, False)
+    """What it goes back to if its checkpoint is lost."""
+    done: int = 0
+    """Iterations of all its slices, those that were lost later included."""
+    lost: int = 0
+
+    def state(self) -> Kept:
+        return self.iteration, self.checkpoint, self.parent, self.diverged
 
 
 @dataclass
@@ -188,15 +200,16 @@ class Core(RuleBasedStateMachine):
     @precondition(lambda self: self.book.alive())
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
-        self.send_off(data.draw(st.sampled_from(self.book.alive())))
+        hung = data.draw(st.booleans())
+        self.send_off(data.draw(st.sampled_from(self.book.alive())), hung)
 
-    def send_off(self, name: str) -> None:
+    def send_off(self, name: str, hung: bool = False) -> None:
         for number, start in list(self.book.running.items()):
             if start.worker == name:
                 del self.book.running[number]
                 self.book.members[start.trial].place = "waiting"
         self.book.workers[name] = "gone"
-        self.send(e.WorkerLeft(self.now(), name, "unplugged"))
+        self.send(e.WorkerLeft(self.now(), name, "unplugged", hung))
 
     @precondition(lambda self: self.book.running)
     @rule(data=st.data(), duration_s=DURATIONS, score=SCORES)
@@ -219,7 +232,9 @@ class Core(RuleBasedStateMachine):
     def finish(self, number: int, duration_s: float, score: float | None) -> None:
         start = self.book.running.pop(number)
         member = self.book.members[start.trial]
+        member.before = member.state()
         member.iteration += start.iterations
+        member.done += start.iterations
         member.checkpoint = f"state-{number}" if self.saves else None
         member.parent, member.place = None, "waiting"
         member.diverged = score is not None and not math.isfinite(score)
@@ -266,6 +281,33 @@ class Core(RuleBasedStateMachine):
         self.book.free(start.worker)
         self.send(e.SliceFailed(self.now(), number, "out of memory"))
 
+    @precondition(lambda self: self.book.running and self.saves)
+    @rule(data=st.data())
+    def lose_checkpoint(self, data: st.DataObject) -> None:
+        self.lose(data.draw(st.sampled_from(sorted(self.book.running))))
+
+    @precondition(lambda self: self.book.running and self.saves)
+    @rule(data=st.data())
+    def lose_both_checkpoints(self, data: st.DataObject) -> None:
+        """The older one is damaged too; and perhaps those of others, in a row."""
+        for number in data.draw(st.lists(st.sampled_from(sorted(self.book.running)), unique=True)):
+            trial = self.book.running[number].trial
+            self.lose(number)
+            for again, start in list(self.book.running.items()):
+                if start.trial == trial:
+                    self.lose(again)
+
+    def lose(self, number: int) -> None:
+        start = self.book.running[number]
+        event = e.CheckpointLost(self.now(), number, "SHA-256 differs")
+        if start.checkpoint is None:
+            self.refused(event, rf"^slice {number} began from no checkpoint$")
+            return
+        del self.book.running[number]
+        self.book.members[start.trial].place = "waiting"
+        self.book.free(start.worker)
+        self.send(event, start)
+
     @rule(data=st.data())
     def remove_trial(self, data: st.DataObject) -> None:
         trial = data.draw(st.sampled_from(sorted(self.book.members)))
@@ -295,6 +337,7 @@ class Core(RuleBasedStateMachine):
             message = rf"^slice {number} is not under way$"
             self.refused(e.SliceDone(self.now(), number, 1.0, 0.5, "late"), message)
             self.refused(e.SliceFailed(self.now(), number, "late"), message)
+            self.refused(e.CheckpointLost(self.now(), number, "late"), message)
 
     @precondition(lambda self: self.book.running)
     @rule(duration_s=st.sampled_from([0.0, -1.0, math.nan, math.inf]))
@@ -334,6 +377,10 @@ class Core(RuleBasedStateMachine):
             case d.Exploit():
                 assert ended is not None, "an exploit without a slice that ended"
                 self.judge_exploit(decision, ended)
+            case d.RollBack():
+                assert ended is not None, "went back without a slice that ended"
+                assert isinstance(event, e.CheckpointLost)
+                self.judge_roll_back(decision, ended)
             case d.FinishTrial():
                 member = self.book.members[decision.trial]
                 assert member.place == "waiting"
@@ -398,8 +445,24 @@ class Core(RuleBasedStateMachine):
         assert after["width"] == donor.hyperparameters["width"]
         assert 0.0001 <= after["lr"] <= 1
         assert after["momentum"] in (0.8, 0.9, 0.99)
+        member.before = member.state()
         member.hyperparameters, member.checkpoint = after, exploit.checkpoint
         member.parent = exploit.donor
+
+    def judge_roll_back(self, back: d.RollBack, ended: d.StartSlice) -> None:
+        member = self.book.members[back.trial]
+        assert back.trial == ended.trial
+        assert member.place == "waiting"
+        assert (back.lost, back.donor) == (member.checkpoint, member.parent)
+        assert back.from_iteration == member.iteration == ended.from_iteration
+        kept = member.before if member.before[1] is not None else (0, None, None, False)
+        assert (back.iteration, back.checkpoint) == kept[:2]
+        assert back.iteration <= back.from_iteration
+        if back.donor is not None and back.checkpoint is not None:
+            assert back.iteration == back.from_iteration, "an exploit costs no iterations"
+        member.lost += member.iteration - back.iteration
+        member.iteration, member.checkpoint, member.parent, member.diverged = kept
+        member.before = (0, None, None, False)
 
     # What holds at all times
 
@@ -419,6 +482,9 @@ class Core(RuleBasedStateMachine):
             trial = state.trials[number]
             assert (trial.phase.value, trial.iteration) == (member.place, member.iteration)
             assert dict(trial.hyperparameters) == member.hyperparameters
+            assert (trial.checkpoint, trial.parent) == (member.checkpoint, member.parent)
+            assert member.done == member.iteration + member.lost == trial.recorded_iterations
+            assert trial.lost_iterations == member.lost
         for start in self.book.running.values():
             # Nobody touches what a running trial was given.
             assert dict(start.hyperparameters) == self.book.members[start.trial].hyperparameters

@@ -14,7 +14,6 @@ from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.event_log import (
     FORMAT,
     Entry,
-    append_durably,
     encode_entry,
     encode_header,
     parse_log,
@@ -30,6 +29,7 @@ ENTRIES = [
     Entry(SliceDone(2.5, 1, 1.0, 0.5, "elsewhere/c", 0.1), {"copy": "/old/trial_01/checkpoint_x"}),
     Entry(SliceFailed(3.0, 2, 'said "no"\nand died'), {"own_failure": True}),
     Entry(WorkerLeft(4.0, "left/cpu:0", "node left is gone")),
+    Entry(WorkerLeft(5.0, "w", "it hangs", hung=True), {"kind": "worker hung"}),
 ]
 
 
@@ -54,6 +54,12 @@ def test_a_path_outside_the_folder_stays_as_it_is() -> None:
     line = encode_entry(outside, "/old")
     (entry,) = parse_log(encode_header(SETTINGS) + line, "log", "/new").entries
     assert entry.event == outside.event
+
+
+def test_a_log_that_does_not_speak_of_hanging_knows_no_worker_that_hung() -> None:
+    older = written().replace(b', "hung": false', b"")
+    assert older != written()
+    assert parse_log(older, "log", "/old").entries[4].event == ENTRIES[4].event
 
 
 def test_nan_comes_back() -> None:
@@ -114,15 +120,6 @@ def test_a_pickle_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         parse_log(pickle, "log", "/old")
     assert not canary.exists()
-
-
-def test_appending_cuts_off_what_is_torn(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "log"
-    size = append_durably(path, 0, b"one\n")
-    with path.open("ab") as stream:
-        stream.write(b"tor")
-    assert append_durably(path, size, b"two\n") == 8
-    assert path.read_bytes() == b"one\ntwo\n"
 
 
 def test_values_that_json_does_not_know_are_written_all_the_same() -> None:

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from hrfs.core.decisions import Exploit, StartSlice
-from hrfs.core.events import Event, SliceDone, SliceFailed, TrialAdded, WorkerJoined, WorkerLeft
+from hrfs.core.events import (
+    CheckpointLost,
+    Event,
+    SliceDone,
+    SliceFailed,
+    TrialAdded,
+    WorkerJoined,
+    WorkerLeft,
+)
 from hrfs.core.invariants import check
 from hrfs.core.search_space import Choice, Hyperparameter, Uniform
 from hrfs.experiment.errors import ConfigError
@@ -17,7 +25,13 @@ from hrfs.experiment.event_log import Entry, encode_entry, encode_header, parse_
 from hrfs.experiment.event_replay import Replay, make_core, rebuild, told_starts
 from hrfs.experiment.observer import Observer
 from hrfs.experiment.plan import Plan
-from hrfs.experiment.records import ExploitRecord, FailureRecord, SliceRecord, WorkerInfo
+from hrfs.experiment.records import (
+    ExploitRecord,
+    FailureRecord,
+    RollbackRecord,
+    SliceRecord,
+    WorkerInfo,
+)
 
 SHAPES = ((1, 1), (2, 2))
 PLAN = Plan(
@@ -69,9 +83,11 @@ class Driver:
         start, dice = self.starts[number], self.random.random()
         if dice < 0.1:
             self.tell(SliceFailed(self.now_s, number, "planted"), own_failure=True)
-        elif dice < 0.15:
+        elif dice < 0.2 and start.checkpoint is not None:
+            self.tell(CheckpointLost(self.now_s, number, "planted"))
+        elif dice < 0.25:
             kind = self.core.state.workers[start.worker].kind
-            self.tell(WorkerLeft(self.now_s, start.worker, "planted"))
+            self.tell(WorkerLeft(self.now_s, start.worker, "planted", hung=dice < 0.22))
             info = WorkerInfo(start.worker, kind, "here", 1.0)
             self.tell(WorkerJoined(self.now_s, start.worker, kind), worker=asdict(info))
         else:
@@ -82,7 +98,7 @@ class Driver:
                 number, start.trial, start.worker, self.now_s, self.now_s + 1.0,
                 start.from_iteration, to, score=score, hyperparameters=values,
             )  # fmt: skip
-            path = f"/root/trial_{start.trial}/checkpoint_{to:06d}"
+            path = f"/root/trial_{start.trial}/checkpoint_{number:06d}"
             self.tell(SliceDone(self.now_s, number, 1.0, score, path, 0.1), record=asdict(record))
 
 
@@ -93,16 +109,23 @@ class Story(Observer):
         self.slices: list[SliceRecord] = []
         self.exploits: list[ExploitRecord] = []
         self.failures: list[FailureRecord] = []
+        self.rollbacks: list[RollbackRecord] = []
+        self.told: list[SliceRecord | RollbackRecord] = []
         self.ended: list[int] = []
 
     def on_slice(self, record: SliceRecord) -> None:
         self.slices.append(record)
+        self.told.append(record)
 
     def on_exploit(self, record: ExploitRecord) -> None:
         self.exploits.append(record)
 
     def on_failure(self, record: FailureRecord) -> None:
         self.failures.append(record)
+
+    def on_rollback(self, record: RollbackRecord) -> None:
+        self.rollbacks.append(record)
+        self.told.append(record)
 
     def on_trial_end(self, time_s: float, trial: int, reason: str) -> None:
         self.ended.append(trial)
@@ -158,9 +181,13 @@ def test_the_records_come_with_it() -> None:
     story = Story()
     replay = replayed(driver, "hrfs", story)
     done: dict[int, int] = {}
-    for record in story.slices:
+    for record in story.told:
         assert record.from_iteration == done.get(record.trial, 0)
-        done[record.trial] = record.to_iteration
+        went_back = isinstance(record, RollbackRecord)
+        done[record.trial] = record.iteration if went_back else record.to_iteration
+    assert any(record.lost_iterations for record in story.rollbacks)
+    done_twice = sum(record.lost_iterations for record in story.rollbacks)
+    assert sum(record.iterations for record in story.slices) == 8 * 40 + done_twice
     assert done == dict.fromkeys(range(8), 40)
     assert sorted(story.ended) == list(range(8))
     own = sum(failure.reason == "planted" for failure in story.failures)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from hrfs.experiment.files import let_no_others_write, move_into_place, write_atomically
+from hrfs.experiment.files import (
+    append,
+    create_atomically,
+    let_no_others_write,
+    make_folder,
+    move_into_place,
+    sync_folder,
+    write_atomically,
+)
 
 
 def _names(folder: Path) -> list[str]:
@@ -131,9 +141,94 @@ def test_a_file_takes_its_name_only_once_it_is_on_the_disk(
 
     monkeypatch.setattr(os, "fsync", fsync)
     move_into_place(tmp_path / "part", tmp_path / "file")
-    assert synced == ["old"]
+    assert synced == ["old", "new"]  # the file before, its folder after
     assert (tmp_path / "file").read_text() == "new"
     assert _names(tmp_path) == ["file"]
+
+
+def test_a_new_file_is_created_once(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file"
+    create_atomically(path, "first")
+    with pytest.raises(FileExistsError):
+        create_atomically(path, "second")
+    assert path.read_text() == "first"
+    assert _names(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("number", "there"), [(errno.EPERM, True), (errno.ENOSYS, True), (errno.ENOSPC, False)]
+)
+def test_a_share_without_hard_links_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, there: bool
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    if there:
+        create_atomically(tmp_path / "file", "text")
+        assert (tmp_path / "file").read_text() == "text"
+        with pytest.raises(FileExistsError):
+            create_atomically(tmp_path / "file", "other")
+    else:
+        with pytest.raises(OSError, match="No space left"):
+            create_atomically(tmp_path / "file", "text")
+    assert _names(tmp_path) == (["file"] if there else [])
+
+
+def test_appending_cuts_off_what_is_torn(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "log"
+    size = append(path, 0, b"one\n", durably=True)
+    with path.open("ab") as stream:
+        stream.write(b"tor")
+    assert append(path, size, b"two\n", durably=True) == 8
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_what_cannot_be_appended_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    size = append(path, 0, b"one\n", durably=True)
+
+    def fails(descriptor: int) -> None:
+        assert path.read_bytes() == b"one\ntwo\n"
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        append(path, size, b"two\n", durably=True)
+    assert path.read_bytes() == b"one\n"
+
+
+def test_new_folders_and_names_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(_path_of(handle)))
+    make_folder(tmp_path / "a" / "b")
+    assert synced == [tmp_path, tmp_path / "a"]
+    append(tmp_path / "a" / "b" / "log", 0, b"one\n", durably=True)
+    assert synced[2:] == [tmp_path / "a" / "b" / "log", tmp_path / "a" / "b"]
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 4
+
+
+@pytest.mark.parametrize(("number", "raised"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_share_that_syncs_no_folders_is_no_fault_and_a_bad_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, raised: bool
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    expected = pytest.raises(OSError, match="Input/output") if raised else nullcontext()
+    with expected:
+        sync_folder(tmp_path)
+
+
+def _path_of(handle: int) -> Path:
+    return Path(f"/proc/self/fd/{handle}").readlink()
 
 
 def _mode(path: Path) -> int:

@@ -17,10 +17,6 @@ REVIEWED = {
     "hrfs/training/sources/cifar.py: pickle.Unpickler": 1,
     # Checkpoints, after their SHA-256 was compared: weights_only=True, as a test below sees.
     "hrfs/training/state.py: torch.load": 1,
-    # Tune's note of why a trial failed, written by this driver a moment ago into the folder of
-    # Ray's session. Of a cluster of ours no other user may enter it (hrfs/tuning/trust.py); of
-    # one that is joined, whoever may is trusted, as docs/security.md says.
-    "hrfs/tuning/failures.py: ray.cloudpickle.load": 1,
     # Tune's Trainable.restore unpickles a file of one name. Ours refuses a checkpoint that has
     # it, and only then calls Tune's (tests/tuning/test_tuning_no_pickles.py).
     "hrfs/tuning/trainable.py: self.restore": 1,

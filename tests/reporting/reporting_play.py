@@ -87,7 +87,9 @@ class Play:
             most_slices = None if most_slices is None else most_slices - 1
             self.now_s, _, start, worker = heapq.heappop(self.heap)
             if start.slice == self.fail:
-                lost = FailureRecord(self.now_s, start.slice, start.trial, worker.name, "killed")
+                lost = FailureRecord(
+                    self.now_s, start.slice, start.trial, worker.name, "killed", "worker lost"
+                )
                 self.tell.on_failure(lost)
                 self.waiting.append(start.trial)
             else:

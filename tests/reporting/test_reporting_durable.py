@@ -13,6 +13,7 @@ import pytest
 from reporting_play import WORKERS, Play, make_plan
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from hrfs.experiment.files import append
 from hrfs.experiment.observer import Observer
 from hrfs.experiment.records import SliceRecord
 from hrfs.reporting import (
@@ -23,7 +24,7 @@ from hrfs.reporting import (
     read_slices,
     write_final,
 )
-from hrfs.reporting.durable import WriteGuard, append_bytes
+from hrfs.reporting.durable import WriteGuard
 
 
 @contextmanager
@@ -51,11 +52,11 @@ class MendsFolder(Observer):
 
 def test_a_torn_write_is_cut_off_and_can_be_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    size = append_bytes(path, 0, b"whole\n")
+    size = append(path, 0, b"whole\n")
     with files_at_most(10), pytest.raises(OSError, match="File too large"):
-        append_bytes(path, size, b"a long second line\n")
+        append(path, size, b"a long second line\n")
     assert path.read_bytes() == b"whole\n"
-    append_bytes(path, size, b"a long second line\n")
+    append(path, size, b"a long second line\n")
     assert path.read_bytes() == b"whole\na long second line\n"
 
 

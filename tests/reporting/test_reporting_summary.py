@@ -94,7 +94,11 @@ def test_a_played_run_is_consistent_and_its_ratio_is_at_least_one() -> None:
     assert summary["test"] == {"test/acc": 0.75}
     assert summary["winner"]["trial"] == summary["best"]["trial"] == 3
     assert summary["winner"]["iteration"] == 40
-    assert summary["failures"] == {"count": 1, "reasons": {"killed": 1}}
+    assert summary["failures"] == {
+        "count": 1,
+        "kinds": {"worker lost": 1},
+        "reasons": {"killed": 1},
+    }
     assert summary["diverged"] == 1
     assert summary["exploits"] == 1
     assert summary["emulated"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from toys import Counter
 from hrfs.core.invariants import check
 from hrfs.core.search_space import Hyperparameter, Uniform
 from hrfs.experiment.cluster import ClusterSettings, NodeAllocation
+from hrfs.experiment.event_log import EVENTS_NAME, parse_log
+from hrfs.experiment.event_replay import rebuild
+from hrfs.experiment.launch import TRIALS_FOLDER
 from hrfs.experiment.observer import Observer
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import (
     ExploitRecord,
     FailureRecord,
+    RollbackRecord,
     SliceRecord,
     SliceStart,
     WorkerInfo,
@@ -36,6 +41,7 @@ class Watch(Observer):
         self.slices: list[SliceRecord] = []
         self.exploits: list[ExploitRecord] = []
         self.failures: list[FailureRecord] = []
+        self.rollbacks: list[RollbackRecord] = []
         self.ended: dict[int, str] = {}
         self.at_slice: list[Callable[[SliceRecord], None]] = []
 
@@ -60,6 +66,9 @@ class Watch(Observer):
     def on_failure(self, record: FailureRecord) -> None:
         self.failures.append(record)
 
+    def on_rollback(self, record: RollbackRecord) -> None:
+        self.rollbacks.append(record)
+
     def on_trial_end(self, time_s: float, trial: int, reason: str) -> None:
         self.ended[trial] = reason
 
@@ -69,6 +78,55 @@ class Watch(Observer):
         for record in self.slices:
             total[record.trial] = total.get(record.trial, 0) + record.iterations
         return total
+
+
+def check_nothing_lost(watch: Watch, plan: Plan, most_lost: int) -> None:
+    """What must hold at the end of a run in which at most ``most_lost`` slices were lost.
+
+    All trials finish; each trial's records follow on one another, so that no iteration counts
+    twice and none is missing; a lost slice is begun again from where it began.
+    """
+    assert watch.iterations() == dict.fromkeys(range(plan.trials), plan.stop_iterations)
+    recorded = [record.slice for record in watch.slices]
+    assert len(recorded) == len(set(recorded))
+    for trial in range(plan.trials):
+        at, end_s = 0, 0.0
+        for record in (r for r in watch.slices if r.trial == trial):
+            assert (record.from_iteration, record.start_s >= end_s) == (at, True), record
+            at, end_s = record.to_iteration, record.end_s
+    lost = {failure.slice for failure in watch.failures}
+    assert len(lost) == len(watch.failures) <= most_lost
+    assert {s.slice for s in watch.started} >= set(recorded)
+    assert lost.isdisjoint(recorded)
+    assert set(watch.ended.values()) == {"all iterations done"}
+    for start in (s for s in watch.started if s.slice in lost):
+        again = next(s for s in watch.started if s.trial == start.trial and s.slice > start.slice)
+        assert again.from_iteration == start.from_iteration
+        assert again.hyperparameters == start.hyperparameters
+
+
+def check_states(scheduler: Any, plan: Plan) -> None:
+    """The last states of :class:`toys.Counter` tell that every iteration was trained once.
+
+    For runs without exploits, since those bring another trial's history along.
+    """
+    for found in scheduler.contenders():
+        history = json.loads((Path(found.checkpoint) / "state.json").read_text())["history"]
+        at = 0
+        for trial, from_iteration, iterations, _ in history:
+            assert (trial, from_iteration) == (found.trial, at)
+            at += iterations
+        assert at == plan.stop_iterations
+
+
+def check_replay(scheduler: Any, plan: Plan, folder: Path, policy: str = "hrfs_paper") -> None:
+    """The event log of a run in ``folder`` leads to the very state that its driver had."""
+    root = folder / TRIALS_FOLDER
+    found = parse_log((root / EVENTS_NAME).read_bytes(), "log", str(root))
+    replay = rebuild(found, "log", plan, policy)
+    assert replay.core.state.trials == scheduler.core.state.trials
+    assert replay.core.state.workers == scheduler.core.state.workers
+    assert replay.own_failures == scheduler._context.memory.own_failures
 
 
 def make_plan(**changes: Any) -> Plan:

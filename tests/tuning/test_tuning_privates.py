@@ -40,6 +40,15 @@ def test_controller_methods_take_what_we_give(method: str, parameters: list[str]
     assert list(inspect.signature(getattr(TuneController, method)).parameters) == parameters
 
 
+def test_a_process_can_be_killed_and_forgotten() -> None:
+    from ray.air.execution._internal.actor_manager import RayActorManager
+
+    kill = inspect.signature(RayActorManager.remove_actor).parameters
+    assert list(kill) == ["self", "tracked_actor", "kill", "stop_future"]
+    forget = inspect.signature(RayActorManager.clear_actor_task_futures).parameters
+    assert list(forget) == ["self", "tracked_actor"]
+
+
 def test_tune_caches_a_process_only_while_something_is_staged(controller_source: str) -> None:
     # The sentinel's reason to be: should this go, so may the sentinel.
     assert "if self._search_alg.is_finished() and not self._staged_trials:" in controller_source

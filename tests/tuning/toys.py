@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import ray
 
+from hrfs.experiment.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from hrfs.experiment.files import write_atomically
 from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import SliceRequest, SliceResult
-from hrfs.tuning.trainable import SliceTrainable
+from hrfs.tuning.trainable import STATE_FILE, SliceTrainable
 
 
 class Counter(SliceTrainable):
@@ -148,3 +150,74 @@ class Throttled(Counter):
         time.sleep(self.config["evaluate_s"])
         evaluate_s = time.perf_counter() - begin_s - train_s
         return {**super().train_slice(request), "train_s": train_s, "evaluate_s": evaluate_s}
+
+
+class Sealed(Counter):
+    """Keeps its state in a checkpoint that tells damage, loads it for each slice, and damages it.
+
+    ``config["damage"]``: ``kind`` (of :data:`DAMAGES`, or ``complaint``: the file is sound, but
+    cannot be loaded once), the ``trial``, the ``iteration`` from which on, ``both`` if the older
+    one is to go as well, and the folder for ``markers``. With ``exploit`` it is the copy of
+    another trial's state that is damaged, just before it is loaded, and not the donor's own, with
+    which it may share the disk's blocks.
+    """
+
+    def train_slice(self, request: SliceRequest) -> Mapping[str, Any]:
+        """As ever, noting what is trained."""
+        self.at = request.trial, request.from_iteration + request.iterations
+        return super().train_slice(request)
+
+    def save_state(self, folder: Path) -> None:
+        """One file, sound or not."""
+        state = {"history": self.history, "value": self.value}
+        write_checkpoint(folder / STATE_FILE, json.dumps(state).encode())
+        damage = self.config["damage"]
+        wanted = damage.get("trial") == self.at[0] and self.at[1] >= damage.get("iteration", 0)
+        if wanted and damage["kind"] in DAMAGES and self._first_time():
+            DAMAGES[damage["kind"]](folder)
+            if damage.get("both"):
+                older = sorted(folder.parent.glob("checkpoint_0*"))[-2]
+                DAMAGES[damage["kind"]](older)
+
+    def load_state(self, folder: Path) -> None:
+        """Inverse of ``save_state``, as far as it is left."""
+        damage = self.config["damage"]
+        if damage.get("exploit") and "exploit" in folder.name and self._first_time():
+            content = (folder / STATE_FILE).read_bytes()
+            (folder / STATE_FILE).unlink()
+            (folder / STATE_FILE).write_bytes(content)
+            DAMAGES[damage["kind"]](folder)
+        state = json.loads(bytes(read_checkpoint(folder / STATE_FILE)))
+        if damage["kind"] == "complaint" and self._first_time():
+            raise CheckpointError(folder / STATE_FILE, "my eyes", "no glasses")
+        self.history, self.value = state["history"], state["value"]
+
+    def step(self) -> dict[str, Any]:
+        """Forgets its state afterwards, as if each slice ran in another process."""
+        result = super().step()
+        self._held = None
+        return result
+
+    def _first_time(self) -> bool:
+        marker = Path(self.config["damage"]["markers"]) / "damaged"
+        if marker.exists():
+            return False
+        marker.touch()
+        return True
+
+
+def _flip(folder: Path) -> None:
+    content = bytearray((folder / STATE_FILE).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / STATE_FILE).write_bytes(content)
+
+
+def _truncate(folder: Path) -> None:
+    os.truncate(folder / STATE_FILE, (folder / STATE_FILE).stat().st_size // 2)
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "flip": _flip,
+    "truncate": _truncate,
+    "delete folder": shutil.rmtree,
+}
