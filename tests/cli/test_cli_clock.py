@@ -49,6 +49,7 @@ def test_the_wall_clock_is_looked_at_only_to_be_shown() -> None:
     assert looks_at_the_clock("import time\nstart = time.time()") == 1
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.torch
 @pytest.mark.slow

@@ -155,6 +155,7 @@ def test_a_full_disk_stops_the_run_and_nothing_is_lost(disk: SmallDisk, whole: P
     ends_as(out, whole)
 
 
+@pytest.mark.soak
 def test_saves_that_fail_in_a_row_are_the_disks_fault(disk: SmallDisk, whole: Path) -> None:
     out = disk.folder / "out"
     with Run(*SMALL, "hydra.run.dir=out", "max_failures=0", cwd=disk.folder) as filled:
@@ -175,6 +176,7 @@ def test_saves_that_fail_in_a_row_are_the_disks_fault(disk: SmallDisk, whole: Pa
     ends_as(out, whole)
 
 
+@pytest.mark.soak
 def test_a_quota_that_the_event_log_meets(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "out"
     with Run(*SMALL, f"hydra.run.dir={out}", cwd=tmp_path) as filled:

@@ -96,6 +96,7 @@ def test_before_training_it_ends_as_well_and_begins_anew(tmp_path: Path, moment:
             assert "no slice had begun; the run begins anew" in run.printed
 
 
+@pytest.mark.soak
 def test_the_test_of_the_winner_is_interrupted_and_made_up_for(tmp_path: Path) -> None:
     with driver(tmp_path, *SMALL, CUT) as run:
         run.wait_for_process("_evaluate")
@@ -126,6 +127,7 @@ def test_in_a_job_of_a_sweep_it_ends_the_sweep(tmp_path: Path) -> None:
     assert len(list((tmp_path / "sweep").glob("*/config.yaml"))) == begun < 3
 
 
+@pytest.mark.soak
 def test_rays_own_scheduler_ends_in_time_too(tmp_path: Path) -> None:
     with driver(tmp_path, *ENDLESS, "scheduler=ray_pbt", "scheduler.request=gpu", CUT) as run:
         run.wait_for_process("BaselineTrainable")

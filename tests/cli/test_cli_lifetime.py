@@ -80,6 +80,7 @@ def test_nothing_outlives_the_driver(tmp_path: Path, end: str) -> None:
         assert run.seconds_to_vanish(since) < WITHIN_S
 
 
+@pytest.mark.soak
 @pytest.mark.torch
 def test_a_driver_killed_alone_leaves_nothing_and_its_run_goes_on_at_once(tmp_path: Path) -> None:
     with driver(tmp_path, *SMALL) as run:
@@ -145,6 +146,7 @@ def users_of(file: Path) -> dict[int, str]:
     return found
 
 
+@pytest.mark.soak
 @pytest.mark.torch
 def test_in_a_joined_cluster_our_processes_end_and_the_cluster_lives_on(tmp_path: Path) -> None:
     fence = tmp_path / "cut" / FENCE_FILE

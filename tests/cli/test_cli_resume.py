@@ -151,6 +151,7 @@ def test_one_worker_killed_twice_ends_as_the_undisturbed_run(tmp_path: Path) -> 
     assert "holds a finished run; there is nothing to resume" in printed
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.torch
 @pytest.mark.slow
@@ -182,6 +183,7 @@ def test_two_workers_killed_and_resumed_keep_the_invariants(tmp_path: Path) -> N
     assert trials_of(tmp_path / "cut") == trials
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.torch
 @pytest.mark.slow

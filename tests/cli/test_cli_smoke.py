@@ -48,6 +48,7 @@ def test_smoke_experiment(tmp_path: Path) -> None:
     assert {row["worker"] for row in rows} == {"gpu-0", "cpu-0"}
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.torch
 @pytest.mark.slow

@@ -99,6 +99,7 @@ def cut(folder: Path) -> None:
     os.truncate(folder / "state.ckpt", 1000)
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.torch
 @pytest.mark.slow

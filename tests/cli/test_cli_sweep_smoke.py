@@ -26,6 +26,7 @@ def _python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.torch
 @pytest.mark.slow

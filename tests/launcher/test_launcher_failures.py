@@ -24,6 +24,7 @@ def records(folder: Path) -> dict[int, dict[str, Any]]:
     return {record["job_num"]: record for record in found}
 
 
+@pytest.mark.soak
 def test_no_failure_costs_another_jobs_result_and_resuming_runs_the_rest(tmp_path: Path) -> None:
     program = start(tmp_path, f"+end={','.join(ENDS)}")
     output, _ = program.communicate(timeout=240)

@@ -57,6 +57,7 @@ def _sweep(folder: Path, *words: str) -> tuple[str, dict[str, object]]:
     return done.stdout, result
 
 
+@pytest.mark.soak
 def test_the_returned_number_is_the_objective(tmp_path: Path) -> None:
     ray, basic = tmp_path / "ray", tmp_path / "basic"
     for folder in (ray, basic):

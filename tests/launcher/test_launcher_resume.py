@@ -324,6 +324,7 @@ def run_app(folder: Path, *words: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow
 def test_six_jobs_of_which_one_is_killed_and_one_raises(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hrfs.experiment.event_log import EVENTS_NAME, parse_log
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+@pytest.mark.soak
 def test_a_worker_that_alone_cannot_save_is_taken_out(run_counter: Callable[..., Any]) -> None:
     scheduler, watch, _ = run_counter(
         make_plan(),

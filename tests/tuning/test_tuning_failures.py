@@ -114,6 +114,7 @@ def test_a_result_of_a_slice_that_was_abandoned_is_late() -> None:
     assert not inbound.is_late(2, {"config/hrfs/slice": 8}), "nothing is expected of trial 2"
 
 
+@pytest.mark.soak
 def test_a_node_that_joins_later_brings_workers(ray_cluster: Any, run_counter: RunCounter) -> None:
     watch, added = Watch(), []
 

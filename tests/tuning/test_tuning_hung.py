@@ -62,6 +62,7 @@ def test_a_hung_process_is_killed_and_its_slice_done_elsewhere(
     assert again.worker != failure.worker
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(400)
 def test_a_worker_that_became_slow_is_found_to_be_slow_and_used_as_such(
     run_counter: RunCounter, tmp_path: Path
@@ -93,6 +94,7 @@ def test_a_worker_that_became_slow_is_found_to_be_slow_and_used_as_such(
     assert estimate.seconds_per_iteration == pytest.approx(0.6, rel=0.3)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(400)
 def test_a_worker_on_which_everything_fails_is_to_blame_and_no_trial_is(
     run_counter: RunCounter, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -71,6 +71,7 @@ def makespan_s(records: Sequence[SliceRecord]) -> float:
     return end_s - begin_s
 
 
+@pytest.mark.soak
 def test_a_run_agrees_with_its_replay_and_foretells_the_run_without_a_worker(
     ray_cluster: Any, tmp_path: Path
 ) -> None:

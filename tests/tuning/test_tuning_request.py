@@ -132,6 +132,7 @@ UNLIKE = ClusterSettings(
 """Requests: {CPU: 2} on one node, {CPU: 1} on three."""
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.parametrize(("two_s", "chosen"), [(0.002, {"fast/cpu:0"}), (0.02, None)])

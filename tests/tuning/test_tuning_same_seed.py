@@ -60,6 +60,7 @@ def test_decisions_do_not_follow_the_clock(ray_cluster: Any, tmp_path: Path, pol
     assert rows[0] == rows[1]
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.torch
 def test_training_twice_gives_the_same_weights_to_the_last_bit(
