@@ -84,6 +84,10 @@ def train(
     history = history or History()
     report = config["report"]
     observers = make_observers(out_dir, history, report["console"], report["every_s"])
+    if config["logger"]:
+        from hrfs.training.loggers import TrialLoggers
+
+        observers.append(TrialLoggers(config["logger"], out_dir / "loggers", history.warn))
     outcome = _run(config, plan, launch, out_dir, observers, replay)
     outcome = stopped.unless_whole(outcome, observers)
     summary = write_final(out_dir, history, outcome.test_metrics, outcome)

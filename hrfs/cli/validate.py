@@ -6,6 +6,7 @@ Everything works on plain containers and raises :class:`ConfigError` at the firs
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,13 @@ SCHEDULERS = (*POLICIES, RAY_PBT)
 REQUESTS = ("auto", "cpu", "gpu")
 CONSOLE_MODES = ("auto", "live", "plain", "quiet")
 CLUSTER_MODES = ("local", "emulated", "address")
+LOGGER_LIBRARIES = {
+    "csv": "pytorch_lightning",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+}
+"""Loggers (:data:`hrfs.training.loggers.LOGGERS`) and what each needs to be installed."""
 LONGEST_ANSWER_S = 86_400.0
 MOST = 2**63 - 1
 """The largest whole number that random generators and files take."""
@@ -45,6 +53,7 @@ def validate(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
     check_cluster(config["cluster"])
     check_seed_or_seeds(config, overrides)
     check_report(config["report"])
+    check_loggers(config["logger"])
 
 
 def check_seed_or_seeds(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
@@ -204,6 +213,19 @@ def check_report(report: Mapping[str, Any]) -> None:
     """Period and form of the table."""
     above_zero("report.every_s", report["every_s"])
     require_one_of("report.console", report["console"], CONSOLE_MODES)
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Loggers that there are, each once, whose libraries are installed; nothing is imported."""
+    for name in names:
+        require_one_of("logger", name, LOGGER_LIBRARIES)
+        if list(names).count(name) > 1:
+            raise ConfigError("logger", name, "is listed more than once")
+        library = LOGGER_LIBRARIES[name]
+        spec = importlib.util.find_spec(library)
+        if spec is None or spec.origin is None:  # or only a folder of that name, as wandb makes one
+            rule = f"needs the library {library}, which is not installed"
+            raise ConfigError("logger", name, rule, f"pip install {library}, or leave it out")
 
 
 def at_least(key: str, value: float, low: float) -> None:

@@ -19,6 +19,7 @@ from hrfs.experiment.observer import Observer
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import FailureRecord, RollbackRecord, SliceRecord, WorkerInfo
 from hrfs.reporting.history import History
+from hrfs.reporting.live import LiveView
 from hrfs.reporting.screen import make_screen
 from hrfs.reporting.trial_table import progress
 from hrfs.reporting.words import describe_workers, goal, headline, is_emulated
@@ -27,6 +28,8 @@ MODES = ("auto", "live", "plain", "quiet")
 PLAIN_ROWS = 30
 REFRESH_S = 0.5
 """Least real seconds between two refreshes in place."""
+MOST_LOAD = 0.01
+"""Share of one core that refreshes may take; where they are slow, they become rare."""
 
 MOST_FAILURES_TOLD = 5
 
@@ -35,7 +38,8 @@ class Console(Observer):
     """Shows the run. ``history`` must have been told of an event first.
 
     ``auto`` is ``live`` on a terminal that can move its cursor, else ``plain``. ``live``
-    refreshes in place, at most every :data:`REFRESH_S`; ``plain`` prints the table every
+    shows the run, its workers and its trials in place, refreshed at most every
+    :data:`REFRESH_S` and as rarely as :data:`MOST_LOAD` wants; ``plain`` prints the table every
     ``every_s`` seconds of run time; ``quiet`` prints nothing while the run goes on. If the
     output goes away (a closed pipe), the console falls silent and the run goes on.
     """
@@ -58,8 +62,9 @@ class Console(Observer):
         self._every_s = every_s
         self._real_clock = real_clock
         self._live: Live | None = None
+        self._view = LiveView(history)
         self._due_s = every_s
-        self._refreshed_s = -math.inf
+        self._refresh_at_s = -math.inf
         self._failures_told = 0
         self._traceback_told = False
 
@@ -124,7 +129,7 @@ class Console(Observer):
 
     def on_end(self, time_s: float) -> None:
         if self._live is not None:
-            self._refreshed_s = -math.inf
+            self._refresh_at_s = -math.inf
             self._refresh(time_s)
             self.close()
         elif self.mode == "plain" and self._history.started:
@@ -138,14 +143,14 @@ class Console(Observer):
             atexit.unregister(self.close)
 
     def _refresh(self, time_s: float) -> None:
-        now_s = self._real_clock()
-        if self._live is None or now_s - self._refreshed_s < REFRESH_S:
+        begin_s = self._real_clock()
+        if self._live is None or begin_s < self._refresh_at_s:
             return
-        self._refreshed_s = now_s
-        live = self._live
-        rows = max(6, self._screen.height - 8)
-        table = progress(self._history, time_s, rows)
-        self._guarded(lambda: live.update(table, refresh=True))
+        live, screen = self._live, self._screen
+        view = self._view.render(time_s, screen.width, screen.height - 1)
+        self._guarded(lambda: live.update(view, refresh=True))
+        took_s = self._real_clock() - begin_s
+        self._refresh_at_s = begin_s + max(REFRESH_S, took_s / MOST_LOAD)
 
     def _print(self, what: RenderableType, soft_wrap: bool = False) -> None:
         if self.mode != "quiet":

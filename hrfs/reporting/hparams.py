@@ -1,8 +1,8 @@
 """What TensorBoard's HParams tab wants to know, without a run directory of its own.
 
 One ``experiment`` message names the columns; each trial's run begins with a session start
-(its first hyperparameters) and ends with a session end (how it went). The metric shown is the
-last value of the trial's own curve.
+(its first hyperparameters) and ends with a session end (how it went). The metrics shown are the
+last values of the trial's own curves: the score, and the hyperparameters as they were at the end.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ def experiment(
             api_pb2.HParamInfo(name=name, type=_data_type(value))
             for name, value in hyperparameters.items()
         ],
-        metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(group="", tag=tag)) for tag in metrics
-        ],
+        metric_infos=[_column(tag, tag) for tag in metrics]
+        + [_column(name, f"{name} (last)") for name in hyperparameters if name not in metrics],
     )
     return _value(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=message))
+
+
+def _column(tag: str, title: str) -> api_pb2.MetricInfo:
+    name = api_pb2.MetricName(group="", tag=tag)
+    return api_pb2.MetricInfo(name=name, display_name=title)
 
 
 def session_start(

@@ -8,8 +8,8 @@ from typing import Any
 
 from hrfs.reporting.runs_files import RunFiles
 
-_APART = ("seed", "seeds", "report")
-"""Top-level keys that tell no configuration from another; the last is what the console shows."""
+_APART = ("seed", "seeds", "report", "logger")
+"""Top-level keys that tell no configuration from another; the last two say what is shown."""
 POPULATIONS = "populations"
 """Stands for populations that trained in one run; their times are no single run's."""
 

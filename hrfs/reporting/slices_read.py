@@ -30,14 +30,25 @@ def read_slices(path: Path) -> list[SliceRecord]:
     Raises:
         ConfigError: there is no such file, it is no ``slices.csv``, or a line cannot be read.
     """
-    rows, torn = whole_rows(path)
+    records, torn = read_whole_slices(path)
     if torn:
         _log.warning("%s: left out 1 truncated line at its end", path)
+    return records
+
+
+def read_whole_slices(path: Path) -> tuple[list[SliceRecord], int]:
+    """As :func:`read_slices`, with the number of torn lines left out (0 or 1) and no word of it.
+
+    Raises:
+        ConfigError: as :func:`read_slices`.
+    """
+    rows, torn = whole_rows(path)
     header = rows[0]
-    return [
+    records = [
         _record(dict(zip(header, row, strict=True)), path, number)
         for number, row in enumerate(rows[1:], start=2)
     ]
+    return records, torn
 
 
 def whole_rows(path: Path) -> tuple[list[list[str]], int]:
@@ -47,14 +58,14 @@ def whole_rows(path: Path) -> tuple[list[list[str]], int]:
         ConfigError: as :func:`read_slices`.
     """
     try:
-        text = path.read_bytes().decode()
+        whole, _, rest = path.read_bytes().rpartition(b"\n")
+        text = whole.decode()  # the rest may end within a character
     except FileNotFoundError:
         raise ConfigError("slices", path, "there is no such file", "give a run's folder") from None
     except UnicodeDecodeError as error:
         raise _foreign(path) from error
-    whole, _, rest = text.rpartition("\n")
     try:
-        rows = list(csv.reader(io.StringIO(whole)))
+        rows = list(csv.reader(io.StringIO(text)))
     except csv.Error as error:
         rule = f"cannot be read as a table: {error}"
         raise ConfigError("slices", path, rule, "take the file anew") from error

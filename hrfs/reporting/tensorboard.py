@@ -5,8 +5,9 @@ Runs of trials have the trial's iteration as step: every metric under its own na
 ``momentum``; ``hp/<name>`` if a metric has that name), ``staleness`` (iterations behind the
 leader when the slice ended) and ``worker/kind`` (a number; ``worker/name`` and the
 experiment's ``run`` say in words which kind that is). Hyperparameters that are no numbers are
-texts. The run ``experiment`` has the iterations of all trials together as step. Wall times are
-those of the slices.
+texts. The run ``experiment`` has the iterations of all trials together as step, the curves of
+:mod:`hrfs.reporting.tensorboard_whole`, and as texts the configuration and at the end the winner's
+lineage. Wall times are those of the slices.
 
 Of several populations each has a folder of its own, named by its seed: ``seed_1/trial_05`` and
 ``seed_1/experiment``, with the scores and exploits of that population and the iterations of its
@@ -15,8 +16,6 @@ trials as step. Trials keep the numbers that they have in the other files.
 
 from __future__ import annotations
 
-import math
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,15 +27,19 @@ from hrfs.reporting import hparams
 from hrfs.reporting.cells import encode_value, plain
 from hrfs.reporting.durable import WriteGuard
 from hrfs.reporting.event_file import EventFile
-from hrfs.reporting.figures import utilisation
 from hrfs.reporting.history import History
+from hrfs.reporting.tensorboard_texts import config_text, labels_table, lineage_text
+from hrfs.reporting.tensorboard_whole import Whole, layout, scores
 
 EXPERIMENT = "experiment"
 """Name of the run that is about the whole population."""
 
 
 class TensorBoard(Observer):
-    """Writes event files below ``folder``; ``history`` must have been told first."""
+    """Writes event files below ``folder``; ``history`` must have been told first.
+
+    The configuration that the text tab shows is looked for beside ``folder``.
+    """
 
     def __init__(
         self, folder: Path, history: History, wall_clock: Callable[[], float] = time.time
@@ -51,12 +54,12 @@ class TensorBoard(Observer):
         self._files: dict[str, EventFile] = {}
         self._kinds: list[str] = []
         self._last_words: dict[tuple[str, str], str] = {}
-        self._first_start_s = math.inf
+        self._whole = Whole(history)
 
     def on_start(self, plan: Plan, workers: Sequence[WorkerInfo]) -> None:
         self._origin = self._wall_clock()
+        self._whole = Whole(self._history)
         earlier = self._history.records  # of a run that goes on
-        self._first_start_s = min((record.start_s for record in earlier), default=math.inf)
         self._kinds = list(dict.fromkeys(map(self._history.kind_of, earlier)))
         self._guard.attempt(lambda: self._open(plan))
         self._flush()
@@ -69,7 +72,6 @@ class TensorBoard(Observer):
     def on_slice(self, record: SliceRecord) -> None:
         self._guard.attempt(lambda: self._open(self._history.plan))
         if self._files:
-            self._first_start_s = min(self._first_start_s, record.start_s)
             self._trial_scalars(record)
             self._experiment_scalars(record)
             if len(self._history.plan.seeds) > 1:
@@ -84,6 +86,10 @@ class TensorBoard(Observer):
             status = trial.status(self._history.plan.stop_iterations)
             ending = hparams.session_end(status, wall)
             self._files[self._run(trial.trial)].summary(ending, trial.iterations, wall)
+        winner = self._history.winner()
+        if winner is not None:
+            told = lineage_text(self._history, winner)
+            self._files[EXPERIMENT].text("winner", told, self._history.iterations, wall)
         self._flush()
 
     def _run(self, trial: int) -> str:
@@ -105,7 +111,11 @@ class TensorBoard(Observer):
         if not files[EXPERIMENT].goes_on:
             columns = hparams.experiment(headline, first.get(0, {}), [plan.metric], wall)
             files[EXPERIMENT].summary(columns, 0, wall)
-            files[EXPERIMENT].text("run", _labels_table(plan), 0, wall)
+            files[EXPERIMENT].summary(layout(), 0, wall)
+            files[EXPERIMENT].text("run", labels_table(plan), 0, wall)
+            config = config_text(self._folder.parent)
+            if config is not None:
+                files[EXPERIMENT].text("config", config, 0, wall)
         for trial, values in first.items():
             run = self._run(trial)
             if files[run].goes_on:
@@ -148,21 +158,9 @@ class TensorBoard(Observer):
             self._files[run].text(tag, words, step, wall)
 
     def _experiment_scalars(self, record: SliceRecord) -> None:
-        history = self._history
-        busy_until_now = {*history.running, record.worker}
-        scalars = {
-            "workers/busy": float(len(busy_until_now)),
-            "exploits": float(len(history.exploits)),
-            "failures": float(len(history.failures)),
-            **_scores(history, None),
-        }
-        passed_s = record.end_s - self._first_start_s
-        busy = utilisation(history.busy_s, passed_s, len(history.workers))
-        if busy is not None:
-            scalars["workers/utilisation"] = busy
-        for tag, value in scalars.items():
-            wall = self._origin + record.end_s
-            self._files[EXPERIMENT].scalar(tag, value, history.iterations, wall)
+        wall = self._origin + record.end_s
+        for tag, value in self._whole.scalars(record).items():
+            self._files[EXPERIMENT].scalar(tag, value, self._history.iterations, wall)
 
     def _population_scalars(self, record: SliceRecord) -> None:
         history, plan = self._history, self._history.plan
@@ -171,7 +169,7 @@ class TensorBoard(Observer):
         exploits = float(sum(trial.exploits_taken for trial in trials))
         step = sum(trial.iterations for trial in trials)
         file, wall = self._files[_folder(plan, population) + EXPERIMENT], record.end_s
-        for tag, value in {"exploits": exploits, **_scores(history, population)}.items():
+        for tag, value in {"exploits": exploits, **scores(history, population)}.items():
             file.scalar(tag, value, step, self._origin + wall)
 
     def _flush(self) -> None:
@@ -185,19 +183,6 @@ class TensorBoard(Observer):
 def _folder(plan: Plan, population: int) -> str:
     """What stands before the names of a population's runs: nothing if it is the only one."""
     return f"seed_{plan.seeds[population]}/" if len(plan.seeds) > 1 else ""
-
-
-def _scores(history: History, population: int | None) -> dict[str, float]:
-    """Best score so far, and the median of the last ones: of a population, or of all (None)."""
-    scalars: dict[str, float] = {}
-    best = history.best(population)
-    if best is not None and best.score is not None:
-        scalars["score/best"] = best.score
-    last = [trial.last_score for trial in history.of_population(population)]
-    finite = [score for score in last if score is not None and math.isfinite(score)]
-    if finite:
-        scalars["score/median"] = statistics.median(finite)
-    return scalars
 
 
 def write_test_metrics(
@@ -222,15 +207,3 @@ def write_test_metrics(
         file.flush()
 
     WriteGuard(folder, history.warn).attempt(write)
-
-
-def _labels_table(plan: Plan) -> str:
-    """The plan's labels as a Markdown table, the cluster first."""
-    facts = {"cluster": plan.labels.get("cluster", "")} | dict(plan.labels)
-    facts |= {"trials": plan.trials, "stop_iterations": plan.stop_iterations}
-    facts |= {
-        "interval_iterations": plan.interval_iterations,
-        "seed": ", ".join(map(str, plan.seeds)),
-    }
-    rows = [f"| {name} | {value} |" for name, value in facts.items()]
-    return "\n".join(["| what | value |", "| --- | --- |", *rows])

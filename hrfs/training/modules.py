@@ -56,6 +56,14 @@ class ModuleFactory:
         """
         seed, member = identity
         seed_everything(derive(seed, Stream.INITIAL_WEIGHTS, member))
+        return self.construct(hyperparameters)
+
+    def construct(self, hyperparameters: Mapping[str, Any]) -> LightningModule:
+        """A module with weights drawn from torch's present random state.
+
+        Raises:
+            ConfigError: a part of it may not be named, or its arguments are wrong.
+        """
         arguments = {k: v for k, v in self._settings.model.items() if k != TARGET}
         arguments.update(self.accepted(hyperparameters))
         built = instantiate(arguments, "model", self._settings.allowed_targets)

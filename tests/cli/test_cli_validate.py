@@ -24,6 +24,7 @@ def config() -> Config:
         "seed": 0,
         "seeds": None,
         "max_failures": 4,
+        "logger": [],
         "allowed_targets": [],
         "model": {"_target_": "hrfs.training.module.ImageClassifier"},
         "dataset": {"_target_": "hrfs.training.data.ImageData"},

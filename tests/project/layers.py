@@ -15,7 +15,17 @@ LAYERS = (
     {"core"},
     {"experiment"},
     {"tuning", "simulator", "training", "reporting"},
-    {"cli", "simulate", "summary", "compare", "__main__", "hydra_plugins"},
+    {
+        "cli",
+        "simulate",
+        "summary",
+        "compare",
+        "report",
+        "loading",
+        "__init__",
+        "__main__",
+        "hydra_plugins",
+    },
 )
 """From the lowest to the highest; parts of one layer are siblings."""
 CONFIGURATION = {"hydra", "omegaconf"}

@@ -84,7 +84,9 @@ def test_the_experiment_run_counts_all_iterations(tmp_path: Path) -> None:
     history = played(tmp_path)
     reader = opened(tmp_path / "experiment")
     assert sorted(reader.Tags()["scalars"]) == [
-        *("exploits", "failures", "score/best", "score/median"),
+        *("exploits", "failures", "handover/share"),
+        *("score/best", "score/lower_quartile", "score/median", "score/upper_quartile"),
+        *("spread/iterations", "utilisation/cpu", "utilisation/gpu:A100"),
         *("workers/busy", "workers/utilisation"),
     ]
     best = reader.Scalars("score/best")
@@ -122,7 +124,9 @@ def test_the_hparams_tab_has_a_session_per_trial(tmp_path: Path) -> None:
         "momentum",
         "weight_decay",
     ]
-    assert [info.name.tag for info in described.metric_infos] == ["val/acc"]
+    shown = {info.name.tag: info.display_name for info in described.metric_infos}
+    last = {name: f"{name} (last)" for name in ("lr", "momentum", "weight_decay")}
+    assert shown == {"val/acc": "val/acc", **last}
     for trial in range(4):
         found = opened(tmp_path / f"trial_{trial:02d}").summary_metadata
         start = metadata.parse_session_start_info_plugin_data(
