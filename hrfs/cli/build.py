@@ -9,12 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hrfs.cli.domains import build_search_space
+from hrfs.cli.schedule import schedule_of, timetable_of
 from hrfs.cli.schema import NodeAllocationConfig
 from hrfs.cli.validate import at_least
 from hrfs.core.pbt import PbtSettings
 from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.launch import RunnerSpec, SchedulerChoice
+from hrfs.experiment.launch import HRFS, REPLAY, RunnerSpec, SchedulerChoice
 from hrfs.experiment.plan import Plan
 from hrfs.training.dataset_settings import resolve_paths
 from hrfs.training.settings import RunnerSettings
@@ -40,11 +41,12 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
 
 def build_plan(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Plan:
     """The experiment; ``choices`` maps group names to chosen options, for the labels."""
-    population = config["population"]
+    population, schedule = config["population"], schedule_of(config)
+    stop = schedule.iterations if schedule else population["stop_iterations"]
     return Plan(
-        trials=population["size"] * len(_seeds(config)),
-        stop_iterations=population["stop_iterations"],
-        interval_iterations=population["interval_iterations"],
+        trials=_size(config) * len(_seeds(config)),
+        stop_iterations=stop,
+        interval_iterations=min(population["interval_iterations"], stop),
         search_space=build_search_space(population["search_space"], population["mutations"]),
         pbt=PbtSettings(
             quantile=population["quantile"],
@@ -56,7 +58,13 @@ def build_plan(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Plan:
         stop_on_target=population["stop_on_target"],
         seeds=_seeds(config),
         labels=_labels(config, choices),
+        timetable=timetable_of(schedule) if schedule else None,
     )
+
+
+def _size(config: Mapping[str, Any]) -> int:
+    """Trials of each population."""
+    return 1 if config["schedule"] else int(config["population"]["size"])
 
 
 def _seeds(config: Mapping[str, Any]) -> tuple[int, ...]:
@@ -76,7 +84,7 @@ def build_scheduler(config: Mapping[str, Any]) -> SchedulerChoice:
     """The rule that hands out slices."""
     scheduler = config["scheduler"]
     return SchedulerChoice(
-        policy=scheduler["policy"],
+        policy=HRFS if scheduler["policy"] == REPLAY else scheduler["policy"],
         request=scheduler["request"],
         max_staleness_iterations=scheduler["max_staleness"],
     )
@@ -91,7 +99,7 @@ def build_runner(config: Mapping[str, Any]) -> RunnerSpec:
     settings = {key: config[key] for key in RUNNER_KEYS}
     if config["seeds"] is not None:
         del settings["seed"]
-        settings |= {"seeds": config["seeds"], "population_size": config["population"]["size"]}
+        settings |= {"seeds": config["seeds"], "population_size": _size(config)}
     settings["dataset"] = resolve_paths(config["dataset"])  # workers run in other folders
     RunnerSettings.from_plain(settings)
     return RunnerSpec(factory=RUNNER_FACTORY, settings=settings, final=FINAL_EVALUATION)

@@ -17,7 +17,9 @@ class SchedulerConfig:
     """Which rule hands out slices (group ``scheduler``)."""
 
     policy: str = MISSING
-    """``hrfs``, ``hrfs_paper``, ``static``, ``greedy``, ``fastest_only`` or ``ray_pbt``."""
+    """One of ``hrfs``, ``hrfs_paper``, ``static``, ``greedy``, ``fastest_only``, ``ray_pbt`` and
+    ``replay``.
+    """
     request: str = "auto"
     """Kind of worker that the trials of ``ray_pbt`` ask for."""
     max_staleness: int | None = None
@@ -132,6 +134,8 @@ class HrfsConfig:
     """Slices of one trial that may end in an exception before it is given up."""
     logger: list[str] = field(default_factory=list)
     """Lightning's loggers to use as well: ``csv``, ``tensorboard``, ``wandb``, ``mlflow``."""
+    schedule: str | None = None
+    """File with a winner's hyperparameters over time, for ``scheduler=replay`` alone."""
     allowed_targets: list[str] = field(default_factory=list)
     """Packages of yours that ``_target_`` may name, e.g. ``[my_package.]``."""
     model: dict[str, Any] = field(default_factory=dict)

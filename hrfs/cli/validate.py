@@ -14,13 +14,14 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from hrfs.cli.names import require_one_of, suggestion
+from hrfs.cli.schedule import check_schedule
 from hrfs.cli.schema import HrfsConfig
 from hrfs.cli.targets import check_targets
 from hrfs.core.policies import POLICIES
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.launch import RAY_PBT, check_max_staleness, check_seeds
+from hrfs.experiment.launch import RAY_PBT, REPLAY, check_max_staleness, check_seeds
 
-SCHEDULERS = (*POLICIES, RAY_PBT)
+SCHEDULERS = (*POLICIES, RAY_PBT, REPLAY)
 REQUESTS = ("auto", "cpu", "gpu")
 CONSOLE_MODES = ("auto", "live", "plain", "quiet")
 CLUSTER_MODES = ("local", "emulated", "address")
@@ -50,6 +51,7 @@ def validate(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
         check_targets(config[group], group, config["allowed_targets"])
     check_population(config["population"])
     check_scheduler(config["scheduler"], config["population"]["interval_iterations"])
+    check_schedule(config)
     check_cluster(config["cluster"])
     check_seed_or_seeds(config, overrides)
     check_report(config["report"])

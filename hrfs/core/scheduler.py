@@ -114,6 +114,8 @@ class Scheduler:
             self._finish(trial, TARGET_REACHED, decisions)
             return
         trial.phase = TrialPhase.WAITING
+        if self.settings.timetable is not None:
+            trial.hyperparameters = self.settings.timetable.values_at(trial.iteration)
         self.state.waiting.add(trial.number, trial.iteration, trial.last_worker)
 
     def _finish(self, trial: Trial, reason: str, decisions: list[Decision]) -> None:

@@ -87,13 +87,12 @@ class Serving:
 
     def _start(self, worker: Worker, choice: Start, time_s: float) -> StartSlice:
         state, trial = self._state, self._trial_of(choice)
+        iterations = self._within_timetable(trial, choice.iterations)
         state.waiting.remove(trial.number, trial.iteration)
         del state.free[worker.name]
         number, iteration = state.next_slice, trial.iteration
         state.next_slice += 1
-        begun = RunningSlice(
-            number, trial.number, worker.name, iteration, choice.iterations, time_s
-        )
+        begun = RunningSlice(number, trial.number, worker.name, iteration, iterations, time_s)
         state.running[number] = begun
         self._knowledge.slice_began(begun, state.comes_from_elsewhere(trial, worker.name))
         trial.phase, trial.slice = TrialPhase.RUNNING, number
@@ -103,7 +102,7 @@ class Serving:
             trial=trial.number,
             worker=worker.name,
             from_iteration=iteration,
-            iterations=choice.iterations,
+            iterations=iterations,
             hyperparameters=trial.hyperparameters,
             checkpoint=trial.checkpoint,
             parent=trial.parent,
@@ -119,6 +118,12 @@ class Serving:
         if not 1 <= choice.iterations <= left:
             raise ValueError(f"policy asked for {choice.iterations} of {left} iterations left")
         return trial
+
+    def _within_timetable(self, trial: Trial, iterations: int) -> int:
+        """No slice goes beyond a change of its trial's values."""
+        timetable = self._settings.timetable
+        room = timetable.room(trial.iteration) if timetable is not None else None
+        return iterations if room is None else min(iterations, room)
 
     # Recalling
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hrfs.core.pbt import Mode, PbtSettings
 from hrfs.core.populations import Populations
 from hrfs.core.search_space import SearchSpace
+from hrfs.core.timetable import Timetable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Settings:
     """Who exploits whom, and the seeds of all that is drawn."""
     max_staleness_iterations: int | None = None
     """No trial is advanced further than this beyond the least advanced one (policy ``hrfs``)."""
+    timetable: Timetable | None = None
+    """What every trial is trained with, and when; None: what it was added with, and explores."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.interval_iterations <= self.stop_iterations:

@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from hrfs import __version__
 from hrfs.core.events import Event, SliceDone
+from hrfs.core.timetable import Timetable
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.plan import Plan
 
@@ -71,7 +72,12 @@ def settings_of(plan: Plan, policy: str, max_staleness_iterations: int | None) -
         "stop_on_target": plan.stop_on_target,
         "seeds": list(plan.seeds),
         "max_staleness_iterations": max_staleness_iterations,
+        **({"timetable": _told(plan.timetable)} if plan.timetable is not None else {}),
     }
+
+
+def _told(timetable: Timetable) -> list[Any]:
+    return [[start, dict(values)] for start, values in timetable.stretches]
 
 
 def encode_header(settings: Mapping[str, Any]) -> bytes:

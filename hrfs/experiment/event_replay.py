@@ -63,6 +63,7 @@ def make_core(plan: Plan, policy: str, max_staleness_iterations: int | None) -> 
         stop_on_target=plan.stop_on_target,
         populations=plan.populations,
         max_staleness_iterations=max_staleness_iterations,
+        timetable=plan.timetable,
     )
     return Scheduler(settings, make_policy(policy))
 

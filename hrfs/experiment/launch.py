@@ -12,6 +12,8 @@ HRFS = "hrfs"
 """The one policy that bounds the staleness of trials on request."""
 RAY_PBT = "ray_pbt"
 """The one scheduler that is not a policy of the scheduling core: Ray Tune's own."""
+REPLAY = "replay"
+"""``hrfs`` with one trial whose hyperparameters follow a schedule."""
 
 TRIALS_FOLDER = "trials"
 """Folder of the run's output that holds a folder with checkpoints per trial."""

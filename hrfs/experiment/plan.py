@@ -11,6 +11,7 @@ import numpy as np
 from hrfs.core.pbt import Mode, PbtSettings
 from hrfs.core.populations import Populations
 from hrfs.core.search_space import SearchSpace, sample_all
+from hrfs.core.timetable import Timetable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Plan:
     stop_on_target: bool = False
     seeds: tuple[int, ...] = (0,)
     labels: Mapping[str, Any] = field(default_factory=dict)
+    timetable: Timetable | None = None
+    """Hyperparameters by iteration, if they are given beforehand."""
 
     def __post_init__(self) -> None:
         if self.trials % len(self.seeds):
@@ -46,5 +49,7 @@ class Plan:
 
     def initial_hyperparameters(self, trial: int) -> dict[str, Any]:
         """First values of one trial, a function of its seed and member number alone."""
+        if self.timetable is not None:
+            return self.timetable.values_at(0)
         identity = self.populations.identity(trial)
         return sample_all(self.search_space, np.random.default_rng(identity))

@@ -19,7 +19,7 @@ from hrfs.experiment.records import SliceRecord
 from hrfs.reporting.figures import utilisation
 from hrfs.reporting.history import History
 
-CHARTS = {
+CHARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "population": {
         "score": (r"score/best", r"score/upper_quartile", r"score/median", r"score/lower_quartile"),
         "generation spread": (r"spread/iterations",),

@@ -25,6 +25,7 @@ def config() -> Config:
         "seeds": None,
         "max_failures": 4,
         "logger": [],
+        "schedule": None,
         "allowed_targets": [],
         "model": {"_target_": "hrfs.training.module.ImageClassifier"},
         "dataset": {"_target_": "hrfs.training.data.ImageData"},
@@ -107,7 +108,7 @@ def test_a_good_one_passes_and_stays_as_it_is(config: Config) -> None:
          "did you mean max?"),
         (_set("population.target_score", float("nan")), "population.target_score=nan: must be"),
         (_set("scheduler.policy", "hfrs"), "scheduler.policy=hfrs: must be one of hrfs, "
-         "hrfs_paper, static, fastest_only, greedy, ray_pbt; did you mean hrfs?"),
+         "hrfs_paper, static, fastest_only, greedy, ray_pbt, replay; did you mean hrfs?"),
         (_set("scheduler.request", "gpu"), "scheduler.request=gpu: is for scheduler=ray_pbt alone"),
         (_set("scheduler.max_staleness", 9), "scheduler.max_staleness=9: must be at least "
          "population.interval_iterations, which is 10; null sets no limit"),
@@ -214,6 +215,6 @@ def test_names_are_those_that_the_layers_below_know() -> None:
     from hrfs.reporting.console import MODES
 
     assert CONSOLE_MODES == MODES
-    assert {*POLICIES, "ray_pbt"} == set(SCHEDULERS)
+    assert {*POLICIES, "ray_pbt", "replay"} == set(SCHEDULERS)
     assert HRFS in POLICIES
     assert {"hrfs", "hrfs_paper", "static", "fastest_only", "greedy"} == set(POLICIES)
