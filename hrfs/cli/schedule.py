@@ -34,7 +34,9 @@ def check_schedule(config: Mapping[str, Any]) -> None:
     file, replays = config[KEY], config["scheduler"]["policy"] == REPLAY
     if file is None and replays:
         rule = f"is needed by scheduler={REPLAY}"
-        raise ConfigError(KEY, "null", rule, f"{KEY}=winner_schedule.json, which hrfs.report writes")
+        raise ConfigError(
+            KEY, "null", rule, f"{KEY}=winner_schedule.json, which hrfs.report writes"
+        )
     if file is not None and not replays:
         raise ConfigError(KEY, file, f"is for scheduler={REPLAY} alone", f"scheduler={REPLAY}")
     if file is None:

@@ -14,6 +14,7 @@ from hrfs.reporting.history import History
 from hrfs.reporting.slices_csv import SliceCsv
 from hrfs.reporting.summary import summarise, write_summary
 from hrfs.reporting.tensorboard import TensorBoard, write_test_metrics
+from hrfs.reporting.tensorboard_image import write_timeline
 from hrfs.reporting.trials_csv import TrialsCsv
 
 SLICES = "slices.csv"
@@ -61,4 +62,5 @@ def write_final(
             write_test_metrics(out_dir / TENSORBOARD, population.test_metrics, history, number)
     summary = summarise(history, test_metrics, outcome)
     write_summary(out_dir / SUMMARY, summary, history)
+    write_timeline(out_dir, out_dir / TENSORBOARD, history)
     return summary

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import struct
 import time
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tensorboard.plugins.text import metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from hrfs.experiment.files import append
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_RGBA = 4
 
 
 class EventFile:
@@ -58,6 +62,20 @@ class EventFile:
         metadata = text_metadata.create_summary_metadata(display_name=tag, description="")
         value = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=metadata)
         self.summary(value, step, wall_time)
+
+    def image(self, tag: str, png: bytes, step: int, wall_time: float) -> None:
+        """A picture for the Images tab.
+
+        Raises:
+            ValueError: ``png`` is no PNG.
+        """
+        if not png.startswith(_PNG):
+            raise ValueError(f"{tag}: not the bytes of a PNG")
+        width, height = struct.unpack(">II", png[16:24])
+        drawn = summary_pb2.Summary.Image(
+            width=width, height=height, colorspace=_RGBA, encoded_image_string=png
+        )
+        self.summary(summary_pb2.Summary.Value(tag=tag, image=drawn), step, wall_time)
 
     def summary(self, value: summary_pb2.Summary.Value, step: int, wall_time: float) -> None:
         """Any summary value, such as those of the HParams tab."""

@@ -16,8 +16,10 @@ from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from hrfs.experiment.observer import Observer, Observers, RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import SliceRecord, WorkerInfo
-from hrfs.reporting import History
+from hrfs.reporting import History, make_observers, write_final
+from hrfs.reporting.event_file import EventFile
 from hrfs.reporting.tensorboard import TensorBoard
+from hrfs.reporting.tensorboard_image import write_timeline
 
 
 def opened(folder: Path) -> EventAccumulator:
@@ -146,3 +148,29 @@ def test_a_run_that_goes_on_goes_on_counting(folder: Path) -> None:
     reader = opened(folder / "experiment")
     assert reader.Scalars("handover/share")[-1].value == pytest.approx(expected)
     assert len(reader.Tensors(metadata.CONFIG_SUMMARY_TAG)) == 1
+
+
+def test_the_timeline_is_an_image_at_the_end(tmp_path: Path) -> None:
+    history = History()
+    Play(make_observers(tmp_path, history, "quiet", 60.0)).run()
+    write_final(tmp_path, history, {})
+    (image,) = opened(tmp_path / "tensorboard" / "experiment").Images("timeline")
+    assert image.step == history.iterations
+    assert image.encoded_image_string.startswith(b"\x89PNG")
+    assert image.width > 1000
+    assert image.height > 200
+    assert history.warnings == []
+
+
+def test_what_is_no_png(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="timeline: not the bytes of a PNG"):
+        EventFile(tmp_path).image("timeline", b"GIF89a", 0, 0.0)
+
+
+def test_a_run_whose_slices_cannot_be_read_gets_no_timeline(tmp_path: Path) -> None:
+    history = History()
+    Play(make_observers(tmp_path, history, "quiet", 60.0)).run()
+    (tmp_path / "slices.csv").write_text("what,is,this\n1,2,3\n4,5,6\n")
+    write_timeline(tmp_path, tmp_path / "tensorboard", history)
+    (warning,) = history.warnings
+    assert warning.startswith("TensorBoard gets no timeline: ")
