@@ -33,7 +33,10 @@ _TRIAL_COLUMNS: dict[str, Callable[[str], Any]] = {
     "exploits_taken": int,
     "exploits_given": int,
     "failures": int,
+    "iterations_lost": int,
 }
+_ADDED_LATER = ("iterations_lost",)
+"""Whole numbers that older files lack; they were 0."""
 _SECONDS, _SLICES = "seconds/", "slices/"
 _UNREADABLE = (ValueError, TypeError, KeyError, LookupError, RecursionError)
 
@@ -94,9 +97,11 @@ def _rows(path: Path) -> list[list[str]]:
 def _trials(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
     header, body = rows[0], [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
     columns: dict[str, Any] = {}
-    for name in (*_TRIAL_COLUMNS, *header[len(_TRIAL_COLUMNS) :]):
+    others = [name for name in header if name not in _TRIAL_COLUMNS]
+    for name in (*_TRIAL_COLUMNS, *others):
         decode = _TRIAL_COLUMNS.get(name) or _of_kind(name)
-        columns[name] = [decode(row[name]) for row in body]
+        older = name not in header and name in _ADDED_LATER
+        columns[name] = [0 if older else decode(row[name]) for row in body]
     last = [timeline[-1][1] if timeline else {} for timeline in columns["hyperparameters"]]
     columns["best_iteration"] = pd.array(columns["best_iteration"], dtype=NULLABLE_INTEGER)
     for name in ("best_score", "last_score"):

@@ -15,6 +15,7 @@ from hrfs.reporting import check_consistency, read_slices
 TIMESTAMPS = {
     "hrfs/reporting/event_file.py": 1,
     "hrfs/reporting/tensorboard.py": 2,
+    "hrfs/reporting/tensorboard_image.py": 1,
     "hrfs/reporting/environment.py": 1,
     "hydra_plugins/hrfs_ray_tune_launcher/_records.py": 1,
 }

@@ -20,7 +20,9 @@ OPTIONS = [
     for group, options in group_options([config_dir()]).items()
     for option in options
 ]
+SCHEDULE = Path(__file__).parents[1] / "stored" / "winner_schedule.json"
 NEEDS = {
+    ("scheduler", "replay"): [f"schedule={SCHEDULE}"],
     ("cluster", "address"): ["cluster.address=10.0.0.1:6379"],
     # These name hosts for the user to fill in: tests/cli/test_cli_paper.py.
     ("cluster", "paper"): ["cluster.address=10.0.0.1:6379", "cluster.allocation=auto"],

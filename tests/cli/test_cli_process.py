@@ -81,7 +81,7 @@ def test_info_tells_where_configuration_comes_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("hrfs sched", ["scheduler="]),
+        ("hrfs sched", ["schedule=", "scheduler="]),
         ("hrfs scheduler=ray", ["scheduler=ray_pbt"]),
         ("hrfs population.si", ["population.size="]),
         ("hrfs cluster=e", ["cluster=emulated"]),

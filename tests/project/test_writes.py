@@ -19,6 +19,7 @@ REVIEWED = {
     "hrfs/tuning/fallback.py: _check: tempfile.NamedTemporaryFile": "a copy to look at",
     "hrfs/tuning/fence.py: fence_off: .open": "a name that counts under its lock alone",
     "hrfs/tuning/lease.py: lease_worker: .open": "an empty file to be locked",
+    "hrfs/reporting/report/to_matplotlib.py: draw: .savefig": "into memory",
     "hrfs/cli/folder.py: hold: .open": "to be locked; nothing is written",
     "hrfs/cli/sweep_retry.py: only_job_in: .open": "an empty file to be locked",
     "hrfs/cli/sweep_retry.py: set_aside: .rename": "moves what an earlier attempt left",
