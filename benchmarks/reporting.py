@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -67,15 +68,23 @@ def _with_values(record: SliceRecord, plan: Plan) -> SliceRecord:
     )
 
 
-def told(records: Sequence[SliceRecord]) -> Iterator[Callable[[RunObserver], None]]:
-    """The run's events in the order of their times."""
+def told(records: Sequence[SliceRecord]) -> Iterator[tuple[float, Callable[[RunObserver], None]]]:
+    """The run's events in the order of their times, which stand before them, in seconds."""
     starts = [(r.start_s, 1, r) for r in records]
     ends = [(r.end_s, 0, r) for r in records]
-    for _, is_start, record in sorted(starts + ends, key=lambda e: (e[0], e[1], e[2].slice)):
+    for time_s, is_start, record in sorted(starts + ends, key=lambda e: (e[0], e[1], e[2].slice)):
         if is_start:
-            yield lambda observer, r=record: observer.on_slice_start(_started(r))  # type: ignore[misc]
+            yield time_s, partial(_start, record)
         else:
-            yield lambda observer, r=record: observer.on_slice(r)  # type: ignore[misc]
+            yield time_s, partial(_end, record)
+
+
+def _start(record: SliceRecord, observer: RunObserver) -> None:
+    observer.on_slice_start(_started(record))
+
+
+def _end(record: SliceRecord, observer: RunObserver) -> None:
+    observer.on_slice(record)
 
 
 def _started(record: SliceRecord) -> SliceStart:
@@ -103,7 +112,7 @@ def seconds(
     events = list(told(records))
     begin_s = time.process_time()
     observer.on_start(plan, infos)
-    for tell in events:
+    for _, tell in events:
         tell(observer)
     observer.on_end(records[-1].end_s)
     return time.process_time() - begin_s
@@ -125,14 +134,12 @@ def refresh_ms(
     history, page = History(), Console(width=WIDTH, height=HEIGHT, force_terminal=True)
     view, took_ms = LiveView(history), []
     history.on_start(plan, infos)
-    for number, tell in enumerate(told(records)):
+    for number, (now_s, tell) in enumerate(told(records)):
         tell(history)
         if number % 20 == 0:
             begin_s = time.process_time()
             with page.capture():
-                page.print(
-                    view.render(history.records[-1].end_s if history.records else 0.0, 100, 30)
-                )
+                page.print(view.render(now_s, WIDTH, HEIGHT))
             took_ms.append(1000 * (time.process_time() - begin_s))
     return took_ms
 

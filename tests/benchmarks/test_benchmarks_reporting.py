@@ -16,7 +16,7 @@ def test_the_events_are_a_whole_run_in_order() -> None:
     infos, records = reporting.slices(plan, 2)
     history = History()
     history.on_start(plan, infos)
-    for tell in reporting.told(records):
+    for _, tell in reporting.told(records):
         tell(history)
     assert history.records == sorted(records, key=lambda r: (r.end_s, r.slice))
     assert [trial.iterations for trial in history.trials.values()] == [reporting.STOP] * 3
