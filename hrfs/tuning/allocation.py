@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
@@ -38,23 +39,28 @@ class Bundle:
     resources: Mapping[str, float]
 
 
-def read_nodes(listing: Sequence[Mapping[str, Any]]) -> list[Node]:
+def read_nodes(
+    listing: Sequence[Mapping[str, Any]], held: Mapping[str, str] | None = None
+) -> list[Node]:
     """The living nodes of ``ray.nodes()``, in the order of their names.
 
     A node is named by its ``hrfs-node`` label, else by its host; when several share a name,
-    all but the first get ``~2``, ``~3`` ... in the order of their Ray ids.
+    all but the first get ``~2``, ``~3`` ... in the order of their Ray ids. A node whose Ray id is
+    in ``held`` keeps the name there: one that came back while Ray still listed what it was before
+    must not be renamed when that goes.
     """
     alive = [entry for entry in listing if entry["Alive"]]
-    seen: Counter[str] = Counter()
+    kept = {e["NodeID"]: held[e["NodeID"]] for e in alive if held and e["NodeID"] in held}
+    taken = set(kept.values())
     nodes = []
     for entry in sorted(alive, key=lambda e: (_own_name(e), e["NodeID"])):
-        name = _own_name(entry)
-        seen[name] += 1
+        name = kept.get(entry["NodeID"]) or _free_name(_own_name(entry), taken)
+        taken.add(name)
         resources = entry["Resources"]
         nodes.append(
             Node(
                 node_id=entry["NodeID"],
-                name=name if seen[name] == 1 else f"{name}~{seen[name]}",
+                name=name,
                 address=entry["NodeManagerAddress"],
                 cpus=int(resources.get("CPU", 0)),
                 gpus=int(resources.get("GPU", 0)),
@@ -63,6 +69,11 @@ def read_nodes(listing: Sequence[Mapping[str, Any]]) -> list[Node]:
             )
         )
     return nodes
+
+
+def _free_name(name: str, taken: Set[str]) -> str:
+    others = (f"{name}~{number}" for number in count(2))
+    return next(free for free in chain([name], others) if free not in taken)
 
 
 def _own_name(entry: Mapping[str, Any]) -> str:

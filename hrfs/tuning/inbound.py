@@ -98,7 +98,7 @@ class Inbound:
         present = {w.name: w for w in known if w.phase is not WorkerPhase.GONE}
         for name, worker in present.items():
             if name not in here or here[name].kind != worker.kind:
-                self._losses.take_out(name, "is not there any more")
+                self._take_out(name, "is not there any more")
         for info in here.values():
             if info.name not in present or present[info.name].kind != info.kind:
                 self._join(info)
@@ -106,11 +106,17 @@ class Inbound:
     def _join(self, info: WorkerInfo) -> None:
         self.note(WorkerJoined(self._context.now_s, info.name, info.kind), worker=asdict(info))
 
+    def _take_out(self, worker: str, reason: str) -> None:
+        held = self._context.core.state.workers[worker].slice
+        if held is not None:  # what was reported of it must not be taken for a later slice's
+            self._reported.pop(self._context.core.state.running[held].trial, None)
+        self._losses.take_out(worker, reason)
+
     def _look_at_pool(self) -> None:
         context = self._context
         change = context.pool.look(context.now_s)
         for worker, reason in change.left.items():
-            self._losses.take_out(worker, reason)
+            self._take_out(worker, reason)
         for bundle in change.joined:
             self._join(bundle.info)
         if change.left or change.joined:

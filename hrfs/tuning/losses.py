@@ -58,7 +58,10 @@ class Losses:
             context.tell_lost(context.core.state.running[held], reason, "worker lost")
 
     def _lose_worker(self, worker: str, reason: str, hung: bool = False, **facts: Any) -> None:
-        """Take a worker out, and back what waits for it; what runs there fails by itself."""
+        """Take a worker out, and back what waits for it or is still under way there.
+
+        A process may outlive its node's place in Ray's list, and would then end nothing.
+        """
         context = self._context
         context.controller.let_cool(worker)
         for number, dispatched in list(context.dispatched.items()):
@@ -66,6 +69,8 @@ class Losses:
                 del context.dispatched[number]
                 if dispatched.trial.status == Trial.PENDING:
                     context.controller.withdraw(dispatched.trial)
+                elif dispatched.trial.status == Trial.RUNNING:
+                    context.controller.abandon(dispatched.trial)
         self._note(WorkerLeft(context.now_s, worker, reason, hung), **facts)
 
     # Slices

@@ -116,7 +116,8 @@ class WorkerPool:
         return change
 
     def _cut_now(self) -> Sequence[Bundle]:
-        nodes = read_nodes(ray.nodes())
+        held = {bundle.node_id: bundle.info.node for bundle in self._bundles.values()}
+        nodes = read_nodes(ray.nodes(), held)
         # A node that an allocation names may be away for a while; that is no reason to stop.
         known = {n.name for n in nodes} | {n.address for n in nodes}
         allocation = {k: v for k, v in self._settings.allocation.items() if k in known}

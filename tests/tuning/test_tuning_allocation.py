@@ -40,6 +40,25 @@ def test_nodes_are_named_by_label_then_host_and_told_apart() -> None:
     ]
 
 
+def test_a_node_that_came_back_keeps_its_name_when_what_it_was_before_goes() -> None:
+    before, again = entry("9", "slow"), entry("5", "slow")
+    held = {"9": "slow"}
+    assert {n.node_id: n.name for n in read_nodes([before, again], held)} == {
+        "5": "slow~2",
+        "9": "slow",
+    }
+    held = {"5": "slow~2"}
+    assert [n.name for n in read_nodes([entry("9", "slow", alive=False), again], held)] == [
+        "slow~2"
+    ]
+    third = entry("2", "slow")
+    assert {n.node_id: n.name for n in read_nodes([again, third], held)} == {
+        "2": "slow",
+        "5": "slow~2",
+    }
+    assert [n.name for n in read_nodes([again])] == ["slow"], "nobody works there yet"
+
+
 def test_resources_and_models_are_read() -> None:
     resources = {
         "CPU": 4.0,

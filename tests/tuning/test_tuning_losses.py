@@ -123,3 +123,17 @@ def test_the_only_worker_is_never_taken_out(monkeypatch: pytest.MonkeyPatch) -> 
         bench.fail(1, "a")
     assert bench.out == {}
     assert bench.events[-1] == TrialRemoved(100.0, 1, "gave up: RuntimeError: planted")
+
+
+def test_a_process_that_outlives_its_node_in_rays_list_ends_with_its_slice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench, abandoned = Bench(monkeypatch, max_failures=1), list[Any]()
+    bench.context.controller.abandon = abandoned.append
+    trial = SimpleNamespace(status="RUNNING")
+    bundle = SimpleNamespace(info=SimpleNamespace(name="a"))
+    bench.context.dispatched[0] = SimpleNamespace(bundle=bundle, trial=trial)
+    bench.losses.take_out("a", "node a is gone")
+    assert abandoned == [trial]
+    assert bench.context.dispatched == {}
+    assert [(event.worker, event.reason) for event in bench.events] == [("a", "node a is gone")]
