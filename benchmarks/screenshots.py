@@ -28,7 +28,7 @@ from rich.console import Console
 from benchmarks.report_page import opened, picture
 from benchmarks.reporting import told
 from hrfs.cli.build import build_plan
-from hrfs.experiment.records import WorkerInfo
+from hrfs.experiment.records import ExploitRecord, SliceRecord, WorkerInfo
 from hrfs.reporting import History, read_slices
 from hrfs.reporting.live import LiveView
 from hrfs.reporting.report import contents, write_report
@@ -52,12 +52,30 @@ def console(run: Path, image: Path) -> None:
     workers = [WorkerInfo(name, kind, "this machine", 1) for name, kind in kinds.items()]
     history, now_s = History(), PART * max(record.end_s for record in records)
     history.on_start(plan, workers)
+    takers = {r.start_s: exploit_of(r) for r in records if r.parent is not None}
     for time_s, tell in told(records):
         if time_s <= now_s:
             tell(history)
+            if time_s in takers:
+                history.on_exploit(takers.pop(time_s))
     page = Console(width=100, height=30, record=True, file=StringIO(), force_terminal=True)
     page.print(LiveView(history).render(now_s, 100, 30))
     page.save_svg(str(image), title="python -m hrfs")
+
+
+def exploit_of(record: SliceRecord) -> ExploitRecord:
+    """What came before a slice that began from another trial's weights, as far as it tells."""
+    assert record.parent is not None
+    return ExploitRecord(
+        time_s=record.start_s,
+        trial=record.trial,
+        donor=record.parent,
+        iteration=record.from_iteration,
+        donor_iteration=record.from_iteration,
+        before={},
+        after=record.hyperparameters,
+        operations={},
+    )
 
 
 def tensorboard(run: Path, browser: Browser, images: Path) -> None:
