@@ -116,8 +116,11 @@ class WorkerPool:
         return change
 
     def _cut_now(self) -> Sequence[Bundle]:
-        held = {bundle.node_id: bundle.info.node for bundle in self._bundles.values()}
-        nodes = read_nodes(ray.nodes(), held)
+        # Those that are out as well: a dead node that Ray still lists must not come in again by
+        # another name, for the one that has come back in its place.
+        stays = [stay.bundle for stay in self._quarantine.values()]
+        named = {b.node_id: b.info.node for b in [*stays, *self._bundles.values()]}
+        nodes = read_nodes(ray.nodes(), named)
         # A node that an allocation names may be away for a while; that is no reason to stop.
         known = {n.name for n in nodes} | {n.address for n in nodes}
         allocation = {k: v for k, v in self._settings.allocation.items() if k in known}

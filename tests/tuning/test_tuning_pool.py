@@ -119,6 +119,23 @@ def test_another_node_of_the_same_name_is_another_machine(pool: Any, answers: An
     assert answers.sent == ["id-new"]
 
 
+def test_a_dead_node_that_is_still_listed_comes_in_by_no_other_name(
+    pool: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool.quarantine("a/cpu:0")
+    answers.back = False  # its node is dead, and answers no probe
+    from hrfs.tuning import pool as module
+
+    dead, other = answers.listing()
+    again = dead | {"NodeID": "id-0"}  # would be named first, by its id
+    monkeypatch.setattr(module.ray, "nodes", lambda: [dead, other, again])
+    assert joined(pool, 1.0) == ["a~2/cpu:0"]
+    assert pool.bundle("a~2/cpu:0").node_id == "id-0"
+    monkeypatch.setattr(module.ray, "nodes", lambda: [other, again])
+    change = pool.look(2.0)
+    assert (change.joined, change.left) == ([], {}), "it keeps its name"
+
+
 def test_a_stay_can_be_made_longer_or_ended(pool: Any) -> None:
     assert not pool.quarantine_longer("a/cpu:0", 1e6), "it is in"
     pool.quarantine("a/cpu:0", until_s=5.0)
