@@ -104,6 +104,7 @@ def test_one_trial_that_raises_and_a_killed_data_loader_end_no_run(tmp_path: Pat
         assert name in shown
 
 
+@pytest.mark.soak
 def test_all_that_raise_end_the_run_with_a_word_on_where_and_why(tmp_path: Path) -> None:
     done, out = run(tmp_path, "model.fault=raises", "model.fail_above_lr=-1", "max_failures=1")
     assert done.returncode == 1

@@ -80,6 +80,7 @@ def test_a_file_that_is_not_there(config: Config) -> None:
         validate(config)
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow
 def test_the_winner_of_a_run_is_trained_again_by_its_schedule(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def test_a_trial_that_always_fails_is_given_up_and_the_others_go_on(
     assert len(watch.failures) in (2, 3), "one more if both were on one worker: is it to blame?"
 
 
+@pytest.mark.soak
 def test_a_mistake_that_meets_every_trial_ends_the_run_soon(
     run_counter: RunCounter, tmp_path: Path
 ) -> None:
