@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -69,9 +70,16 @@ def _last_before(kills: Sequence[Kill], loss: Loss) -> int | None:
     hits = (
         index
         for index, kill in enumerate(kills)
-        if loss.start.worker in kill.workers and kill.kind != "cluster" and kill.line <= loss.line
+        if _machine(loss.start.worker) in map(_machine, kill.workers)
+        and kill.kind != "cluster"
+        and kill.line <= loss.line
     )
     return max(hits, default=None)
+
+
+def _machine(worker: str) -> str:
+    """A node that came back may have a worker called ``slow~2/cpu:0``: of one machine, here."""
+    return re.sub(r"~\d+/", "/", worker)
 
 
 def _rolled_back(run: Run) -> list[int]:
