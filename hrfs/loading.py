@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import yaml
 
 from hrfs.experiment.checkpoint import CheckpointError
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.event_log import EVENTS_NAME, parse_log
 from hrfs.reporting.frames import empty_trials_frame, slices_frame, trials_frame
 from hrfs.reporting.runs_files import CONFIG, SLICES, LeftOut, is_run, read_files
 from hrfs.reporting.slices_read import read_whole_slices
+from hrfs.reporting.unfinished import read_config, refuse_newer_log
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
@@ -108,7 +107,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     folder = Path(path)
     if not is_run(folder):
         raise _no_run(folder)
-    _refuse_newer_log(folder)
+    refuse_newer_log(folder, "run")
     files = read_files(folder)
     left_out = [files.reason] if isinstance(files, LeftOut) else []
     slices, missing = _read_slices(folder / SLICES)
@@ -122,7 +121,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
         _log.warning("%s: %s", folder, line)
     return Run(
         folder=folder,
-        config=_read_config(folder / CONFIG) if isinstance(files, LeftOut) else files.config,
+        config=_config_so_far(folder / CONFIG) if isinstance(files, LeftOut) else files.config,
         slices=slices,
         trials=trials,
         summary=None if isinstance(files, LeftOut) else files.summary,
@@ -138,20 +137,6 @@ def _no_run(folder: Path) -> ConfigError:
     return ConfigError("run", folder, "holds no run", remedy)
 
 
-def _refuse_newer_log(folder: Path) -> None:
-    """A run that is under way has no summary, but the first line of its event log."""
-    log = folder / "trials" / EVENTS_NAME
-    if not log.is_file():
-        return
-    with log.open("rb") as stream:
-        header = stream.readline()
-    if header.endswith(b"\n"):  # else the run has only just begun
-        try:
-            parse_log(header, str(log), str(log.parent))
-        except ConfigError as error:
-            raise ConfigError("run", log, error.rule, error.remedy) from error
-
-
 def _read_slices(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """The frame, and what is not in it."""
     if not path.exists() or b"\n" not in path.read_bytes():
@@ -161,14 +146,8 @@ def _read_slices(path: Path) -> tuple[pd.DataFrame, list[str]]:
     return slices_frame(records), missing
 
 
-def _read_config(path: Path) -> Mapping[str, Any]:
-    try:
-        config = yaml.safe_load(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        why = " ".join(str(error).split())
-        raise ConfigError("config", path, f"cannot be read: {why}") from error
+def _config_so_far(path: Path) -> Mapping[str, Any]:
+    config = read_config(path, "config")
     if not isinstance(config, dict):
         raise ConfigError("config", path, "is not the configuration of a run")
     return config

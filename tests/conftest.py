@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from ray_nodes import add_node
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 HEAD_CPUS = 2
 TEST_FOLDERS = [str(Path(__file__).parent / "tuning")]
+
+# A busy machine must not fail a property test: pytest's own timeout is the limit.
+settings.register_profile("hrfs", deadline=None)
+settings.load_profile("hrfs")
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,7 @@ FARTHEST = 4.0
 
 
 def plot(results: Sequence[Result], path: Path) -> None:
-    """Draw a panel per suite with a curve per policy, and write it to ``path``.
-
-    Needs matplotlib, which ``pip install hrfs[benchmarks]`` brings.
-    """
+    """Draw a panel per suite with a curve per policy, and write it to ``path``."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hrfs.cli.interruption import how_to_go_on
 from hrfs.experiment.errors import StorageError
-from hrfs.experiment.launch import RAY_PBT, Outcome, PopulationOutcome
+from hrfs.experiment.launch import Outcome, PopulationOutcome
 from hrfs.experiment.plan import Plan
 
 if TYPE_CHECKING:
@@ -69,5 +70,5 @@ def printing() -> Iterator[None]:
 def tell(outcome: Outcome, policy: str, out_dir: Path) -> None:
     """One line on standard error, if the disk is why a run is not finished."""
     if isinstance(outcome, Stopped):
-        again = "run it anew" if policy == RAY_PBT else f"python -m hrfs resume={out_dir} goes on"
+        again = how_to_go_on(out_dir, policy)
         print(f"hrfs: {outcome.reason}; free space, then {again}", file=sys.stderr)

@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from hrfs.cli.names import require_one_of, suggestion
-from hrfs.cli.schedule import check_schedule
+from hrfs.cli.schedule import schedule_of
 from hrfs.cli.schema import HrfsConfig
 from hrfs.cli.targets import check_targets
 from hrfs.core.policies import POLICIES
@@ -51,7 +51,7 @@ def validate(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
         check_targets(config[group], group, config["allowed_targets"])
     check_population(config["population"])
     check_scheduler(config["scheduler"], config["population"]["interval_iterations"])
-    check_schedule(config)
+    schedule_of(config)
     check_cluster(config["cluster"])
     check_seed_or_seeds(config, overrides)
     check_report(config["report"])

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hrfs.tuning.storage_chatter import GOES_ON
+
 log = logging.getLogger("hrfs")
 
 AGAIN_S = 10.0
@@ -46,8 +48,7 @@ class PatientSnapshots:
         if not self._told:
             self._told = True
             where = f"{error.filename}: " if error.filename else ""
-            told = "Ray Tune's own snapshot cannot be written (%s%s); the run goes on without it"
-            log.warning(told, where, error.strerror or error)
+            log.warning(GOES_ON, f"{where}{error.strerror or error}")
 
 
 def outlive_snapshots(controller: Any) -> None:

@@ -10,6 +10,7 @@ import logging
 
 LOGGERS = ("ray.tune.execution.experiment_state", "ray.train._internal.syncer")
 """Loggers of Ray's that tell of it; a test has both of them say it."""
+GOES_ON = "Ray Tune's own snapshot cannot be written (%s); the run goes on without it"
 _BEGINNINGS = ("Saving experiment state to storage", "Last sync command failed")
 
 
@@ -30,8 +31,7 @@ class OnceInOneLine(logging.Filter):
         self._told = True
         cause = record.exc_info[1] if record.exc_info else None
         words = str(cause) if cause else message.strip().splitlines()[-1]
-        told = "Ray Tune's own snapshot cannot be written (%s); the run goes on without it"
-        record.msg, record.args = told, (" ".join(words.split()),)
+        record.msg, record.args = GOES_ON, (" ".join(words.split()),)
         record.exc_info = record.exc_text = None
         return True
 

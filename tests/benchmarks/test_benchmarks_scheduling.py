@@ -223,12 +223,3 @@ def test_bad_arguments_are_refused(
         command.main(arguments)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_plot_without_matplotlib_is_refused_before_the_runs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit):
-        command.main(["--plot", "figure.png"])
-    assert "--plot needs matplotlib: pip install -e .[benchmarks]" in capsys.readouterr().err

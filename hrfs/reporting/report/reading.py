@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hrfs.experiment.errors import ConfigError
-from hrfs.experiment.event_log import EVENTS_NAME, parse_log
 from hrfs.experiment.records import SliceRecord
 from hrfs.reporting.runs_files import CONFIG, SLICES, LeftOut, read_files
 from hrfs.reporting.slices_read import read_whole_slices
+from hrfs.reporting.unfinished import read_config, refuse_newer_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,11 @@ def read_run(folder: Path) -> RunData:
         ConfigError: a newer hrfs has written it, or a file in it is damaged elsewhere than at
             its end.
     """
-    _refuse_newer_log(folder)
+    refuse_newer_log(folder, "folder")
     files = read_files(folder)
     notes: list[str] = []
     if isinstance(files, LeftOut):
-        summary, config = None, _read_config(folder / CONFIG)
+        summary, config = None, _config_so_far(folder / CONFIG)
         notes.append(f"No summary: {files.reason}. What follows is about the slices so far.")
     else:
         summary, config = files.summary, files.config
@@ -89,28 +87,8 @@ def read_run(folder: Path) -> RunData:
     return RunData(folder, ordered, summary, labels, metric, mode, workers, members, winner, told)
 
 
-def _refuse_newer_log(folder: Path) -> None:
-    """A run that is under way has no summary, but the first line of its event log."""
-    log = folder / "trials" / EVENTS_NAME
-    if not log.is_file():
-        return
-    with log.open("rb") as stream:
-        header = stream.readline()
-    if header.endswith(b"\n"):  # else the run has only just begun
-        try:
-            parse_log(header, str(log), str(log.parent))
-        except ConfigError as error:
-            raise ConfigError("folder", log, error.rule, error.remedy) from error
-
-
-def _read_config(path: Path) -> Mapping[str, Any]:
-    try:
-        config = yaml.safe_load(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        why = " ".join(str(error).split())
-        raise ConfigError("config.yaml", path, f"cannot be read ({why})") from error
+def _config_so_far(path: Path) -> Mapping[str, Any]:
+    config = read_config(path, CONFIG)
     return config if isinstance(config, dict) else {}
 
 

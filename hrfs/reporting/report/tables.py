@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,10 +77,3 @@ def of_comparison(found: Comparison) -> list[Sheet]:
             title = block.title if index == 0 else f"Workers: {block.title}"
             made.append(Sheet(title, sheet.headings, sheet.rows, notes if last else ()))
     return made
-
-
-def of_left_out(reasons: Sequence[tuple[str, str]]) -> list[Sheet]:
-    """Runs that no figure is taken from, and why."""
-    if not reasons:
-        return []
-    return [Sheet("Left out", ("folder", "why"), tuple(reasons))]
