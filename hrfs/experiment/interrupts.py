@@ -24,6 +24,8 @@ promised, and a busy machine may be slow to end one."""
 SAME_S = 0.3
 """A second signal within so many seconds is the first one, sent on by a wrapper as well."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+NUDGE_S = 0.1
+"""Seconds after which a main thread that has not heard of the first signal is sent it again."""
 _END = 0
 """No signal's number: tells the thread that nothing is to be caught any more."""
 
@@ -42,6 +44,8 @@ class Interrupts:
         self._patient = False
         self._advice = ""
         self._handled = False
+        self._nudged = False
+        self._expected = False
         self._process = os.getpid()
         self.pipe = -1
         """What the interpreter writes each signal's number to; -1 without one."""
@@ -105,8 +109,7 @@ class Interrupts:
         """Thread: read signals from ``pipe`` until it says so, and end the process in time."""
         told_s: float | None = None
         while True:
-            left_s = max(0.0, self._leave_s - self.for_s) if self.requested else None
-            ready, _, _ = select.select([pipe], [], [], left_s)
+            ready, _, _ = select.select([pipe], [], [], self._wait_s())
             numbers = os.read(pipe, 64) if ready else b""
             if _END in numbers:
                 return
@@ -115,10 +118,31 @@ class Interrupts:
                 if told_s is None:
                     told_s = time.monotonic()
                     _say(f"interrupted; ending within {self._leave_s + 2:.0f} s; again: at once")
+                elif self._expected:
+                    self._expected = False
                 elif time.monotonic() - told_s >= SAME_S:
                     self._leave("at once")
+            self._nudge()
             if self.requested and self.for_s >= self._leave_s:
                 self._leave("in no good order, since time was up")
+
+    def _wait_s(self) -> float | None:
+        """Until there is something to do without a signal."""
+        if not self.requested:
+            return None
+        due_s = self._leave_s if self._handled or self._nudged else NUDGE_S
+        return max(0.0, due_s - self.for_s)
+
+    def _nudge(self) -> None:
+        """Interrupt once more what the main thread waits in.
+
+        The kernel may have told another thread, or the main one just before it began to wait, which
+        then sleeps on. What this adds to the pipe is no second signal, however late it comes.
+        """
+        if self._handled or self._nudged or self._first is None or self.for_s < NUDGE_S:
+            return
+        self._nudged = self._expected = True
+        signal.pthread_kill(threading.main_thread().ident or 0, self._first)
 
     def _leave(self, how: str) -> None:
         _say("; ".join(filter(None, [f"interrupted; ended {how}", self._advice])))

@@ -72,6 +72,20 @@ def test_sigterm_has_a_code_of_its_own() -> None:
     assert (code, "caught" in printed) == (143, True)
 
 
+def test_a_main_thread_that_the_signal_passed_by_is_told_again() -> None:
+    body = """
+        import os, signal, threading
+        def take_it():
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        threading.Timer(0.3, take_it).start()
+        time.sleep(20)
+    """
+    code, printed, took_s = run(body.strip(), (0, signal.SIGCONT))
+    assert (code, "caught" in printed, "at once\n" in printed) == (143, True, True)
+    assert "ended" not in printed
+    assert took_s < 4.9, "not by the thread that ends it when time is up"
+
+
 def test_a_main_thread_that_hears_nothing_is_ended_in_time() -> None:
     code, printed, took_s = run("with interrupts.patient(): deaf()", (0, signal.SIGINT))
     assert code == 130

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from hrfs.experiment.errors import ConfigError
-from hrfs.tuning.fence import FENCE_FILE, Fence, Outdated, enter, fence_off
+from hrfs.tuning.fence import FENCE_FILE, Fence, Outdated, _held, enter, fence_off
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -31,6 +31,14 @@ enter(json.loads(sys.argv[1]))
 print("in", flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(autouse=True)
+def let_go() -> Iterator[None]:
+    """What this process was let in with is not held for life."""
+    yield
+    while _held:
+        _held.pop().close()
 
 
 @contextmanager
