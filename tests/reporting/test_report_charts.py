@@ -19,6 +19,7 @@ from hrfs.reporting.report.chart import Arrows, Axis, Bars, Chart, Line, Points
 from hrfs.reporting.report.lineage import Lineages
 from hrfs.reporting.report.palette import DARK, LIGHT, colours, text_on, trial_colour
 from hrfs.reporting.report.reading import RunData, last_best, read_run
+from hrfs.reporting.report.scale import scale_of
 
 NASTY = "<b>&$x$</b>"
 
@@ -143,11 +144,11 @@ def test_the_winners_lineage_is_drawn_across_exploits() -> None:
 
 
 def test_values_that_are_no_numbers_have_their_places() -> None:
-    scale = charts_values.scale_of(["relu", "gelu", None, True])
+    scale = scale_of(["relu", "gelu", None, True])
     assert [scale.place(value) for value in ("gelu", "relu", "tanh")] == [2.0, 3.0, None]
-    assert charts_values.scale_of([1e-4, 0.1]).log
-    assert not charts_values.scale_of([0.0, 0.1]).log
-    assert charts_values.scale_of([0.1, math.nan]).places is not None
+    assert scale_of([1e-4, 0.1]).log
+    assert not scale_of([0.0, 0.1]).log
+    assert scale_of([0.1, math.nan]).places is not None
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from textwrap import wrap
 
@@ -35,21 +35,9 @@ def timeline(run: RunData, lineages: Lineages) -> Chart | None:
         return None
     begin_s, end_s = window_s(run.records)
     rows = {name: row for row, name in enumerate(reversed(list(run.workers)))}
-    labelled = _labelled(run.records, end_s - begin_s)
     trials = sorted({record.trial for record in run.records})
     alone = len(trials) <= MOST_LEGEND
-    layers: list[Layer] = [
-        Bars(
-            name=name,
-            row=[rows[r.worker] for r in mine],
-            start=[r.start_s - begin_s for r in mine],
-            length=[r.duration_s for r in mine],
-            colour=trial_colour(mine[0].trial),
-            hover=[slice_in_words(r) for r in mine],
-            text=[str(r.trial) if r.slice in labelled else "" for r in mine],
-        )
-        for name, mine in _together(run.records, alone).items()
-    ]
+    layers = _slices(run, rows, alone)
     won = {r.slice for r in lineages.ancestry(run.winner).slices} if run.winner is not None else ()
     takeovers = lineages.takeovers()
     winners = [t for t in takeovers if t.taker.slice in won and t.source.slice in won]
@@ -76,6 +64,24 @@ def timeline(run: RunData, lineages: Lineages) -> Chart | None:
         height_px=min(900, 200 + 30 * len(rows)),
         legend=alone,
     )
+
+
+def _slices(run: RunData, rows: Mapping[str, int], alone: bool) -> list[Layer]:
+    """A bar for each slice, in layers by trial or, of many trials, by colour."""
+    begin_s, end_s = window_s(run.records)
+    labelled = _labelled(run.records, end_s - begin_s)
+    return [
+        Bars(
+            name=name,
+            row=[rows[r.worker] for r in mine],
+            start=[r.start_s - begin_s for r in mine],
+            length=[r.duration_s for r in mine],
+            colour=trial_colour(mine[0].trial),
+            hover=[slice_in_words(r) for r in mine],
+            text=[str(r.trial) if r.slice in labelled else "" for r in mine],
+        )
+        for name, mine in _together(run.records, alone).items()
+    ]
 
 
 def _together(records: Sequence[SliceRecord], alone: bool) -> dict[str, list[SliceRecord]]:

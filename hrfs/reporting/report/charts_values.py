@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,12 +12,9 @@ from hrfs.reporting.cells import plain
 from hrfs.reporting.report.chart import Axis, Chart, Layer, Line, Points
 from hrfs.reporting.report.lineage import Lineages
 from hrfs.reporting.report.reading import RunData
-from hrfs.reporting.runs_metrics import LARGEST
+from hrfs.reporting.report.scale import Scale, scale_of, varied
 from hrfs.reporting.words import number
 
-LOG_FROM = 30.0
-"""Largest / smallest value from which positive numbers are drawn on a logarithmic axis."""
-MOST_CATEGORIES = 30
 SCORE = "last score"
 RANKS: Mapping[str, tuple[str, str, float]] = {
     "middle": ("middle half by last score", "faint", 1.4),
@@ -27,57 +23,6 @@ RANKS: Mapping[str, tuple[str, str, float]] = {
     "winner": ("winner", "ink", 4.0),
 }
 """Part of the population to its words, colour and width; what is later lies in front."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How the values of one hyperparameter are placed on an axis."""
-
-    log: bool
-    places: Mapping[str, int] | None
-    """Of words and the like, by their text; None for numbers."""
-
-    def place(self, value: Any) -> float | None:
-        """Where the value is; None if it has no place."""
-        if self.places is not None:
-            at = self.places.get(_text(value))
-            return None if at is None else float(at)
-        return float(value) if _is_number(value) else None
-
-    def axis(self, title: str) -> Axis:
-        """The axis with its ticks."""
-        if self.places is None:
-            return Axis(title, log=self.log)
-        return Axis(title, [(float(at), text[:24]) for text, at in self.places.items()])
-
-
-def scale_of(values: Sequence[Any]) -> Scale:
-    """Numbers as they are or by their logarithm; of anything else every value one step."""
-    known = [value for value in values if value is not None]
-    if known and all(_is_number(value) for value in known):
-        low, high = min(known), max(known)
-        return Scale(low > 0 and high / low >= LOG_FROM, None)
-    texts = sorted({_text(value) for value in values})[:MOST_CATEGORIES]
-    return Scale(False, {text: at for at, text in enumerate(texts)})
-
-
-def _is_number(value: Any) -> bool:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return known and abs(value) <= LARGEST  # which NaN is not
-
-
-def _text(value: Any) -> str:
-    return str(plain(value))
-
-
-def varied(records: Sequence[SliceRecord]) -> list[str]:
-    """Names of the hyperparameters that were not the same in all slices, in order."""
-    names = sorted({name for record in records for name in record.hyperparameters})
-    return [
-        name
-        for name in names
-        if len({_text(record.hyperparameters.get(name)) for record in records}) > 1
-    ]
 
 
 def schedules(run: RunData, lineages: Lineages) -> list[Chart]:
@@ -185,20 +130,10 @@ def population(run: RunData) -> Chart | None:
     columns[SCORE] = {t: r.score for t, r in last.items()}
     placed = {name: _normalised(list(values.values())) for name, values in columns.items()}
     ranks = _ranks({t: r.score for t, r in last.items()}, run)
+    places = {name: found for name, (found, _) in placed.items()}
     layers: list[Layer] = []
-    for rank, (words, colour, width) in RANKS.items():
-        x: list[float | None] = []
-        y: list[float | None] = []
-        hover: list[str] = []
-        for index, trial in enumerate(last):
-            if ranks[trial] != rank:
-                continue
-            told = "\n".join(f"{n} {number(plain(v[trial]))}" for n, v in columns.items())
-            x += [*map(float, range(len(columns))), None]
-            y += [*(placed[name][0][index] for name in columns), None]
-            hover += [*[f"trial {trial}, {words}\n{told}"] * len(columns), ""]
-        if x:
-            layers.append(Line(words, x, y, colour, hover, width))
+    for rank in RANKS:
+        layers += _lines(rank, ranks, columns, places)
     layers += _ends({name: ends for name, (_, ends) in placed.items()})
     return Chart(
         key="population",
@@ -214,6 +149,27 @@ def population(run: RunData) -> Chart | None:
         layers=layers,
         caption="Each line is a trial, each column goes from its least value to its largest.",
     )
+
+
+def _lines(
+    rank: str,
+    ranks: Mapping[int, str],
+    columns: Mapping[str, Mapping[int, Any]],
+    places: Mapping[str, Sequence[float | None]],
+) -> list[Layer]:
+    """One path through the columns for all trials of a rank; none without such a trial."""
+    words, colour, width = RANKS[rank]
+    x: list[float | None] = []
+    y: list[float | None] = []
+    hover: list[str] = []
+    for index, trial in enumerate(columns[SCORE]):
+        if ranks[trial] != rank:
+            continue
+        told = "\n".join(f"{n} {number(plain(v[trial]))}" for n, v in columns.items())
+        x += [*map(float, range(len(columns))), None]
+        y += [*(places[name][index] for name in columns), None]
+        hover += [*[f"trial {trial}, {words}\n{told}"] * len(columns), ""]
+    return [Line(words, x, y, colour, hover, width)] if x else []
 
 
 def _ranks(scores: Mapping[int, float | None], run: RunData) -> dict[int, str]:

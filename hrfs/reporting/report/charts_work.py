@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,26 +42,7 @@ def utilisation(run: RunData) -> Chart | None:
     for record in run.records:
         of[record.worker].append(record)
     shares = {name: _shares(mine, span_s) for name, mine in of.items()}
-    layers: list[Layer] = []
-    starts = dict.fromkeys(names, 0.0)
-    for what, colour in [*((name, c) for _, name, c in PARTS), ("other work", "c7"),
-                         ("idle", "idle")]:  # fmt: skip
-        lengths = [shares[name][what] for name in names]
-        if what != "idle" and not any(lengths):
-            continue
-        layers.append(
-            Bars(
-                name=what,
-                row=[rows[name] for name in names],
-                start=[starts[name] for name in names],
-                length=lengths,
-                colour=colour,
-                hover=[f"{name}: {what} {share(shares[name][what])}" for name in names],
-                text=[share(part) if part >= 0.06 else "" for part in lengths],
-            )
-        )
-        for name in names:
-            starts[name] += shares[name][what]
+    layers = _stacked(shares, rows)
     busy = [1 - shares[name]["idle"] for name in names]
     return Chart(
         key="utilisation",
@@ -75,6 +56,30 @@ def utilisation(run: RunData) -> Chart | None:
         "failed count as idle.",
         height_px=min(900, 180 + 28 * len(names)),
     )
+
+
+def _stacked(shares: Mapping[str, Mapping[str, float]], rows: Mapping[str, int]) -> list[Layer]:
+    """One layer for each part of the time that any worker had, behind one another."""
+    layers: list[Layer] = []
+    starts = dict.fromkeys(shares, 0.0)
+    parts = [*((name, colour) for _, name, colour in PARTS), ("other work", "c7"), ("idle", "idle")]
+    for what, colour in parts:
+        lengths = [of[what] for of in shares.values()]
+        if what != "idle" and not any(lengths):
+            continue
+        layers.append(
+            Bars(
+                name=what,
+                row=[rows[name] for name in shares],
+                start=list(starts.values()),
+                length=lengths,
+                colour=colour,
+                hover=[f"{name}: {what} {share(of[what])}" for name, of in shares.items()],
+                text=[share(part) if part >= 0.06 else "" for part in lengths],
+            )
+        )
+        starts = {name: starts[name] + of[what] for name, of in shares.items()}
+    return layers
 
 
 def _shares(records: Sequence[SliceRecord], span_s: float) -> dict[str, float]:
@@ -156,20 +161,7 @@ def makespan(run: RunData) -> Chart | None:
     known = _times(run)
     if known is None:
         return None
-    rows: list[tuple[str, float, str, str]] = [
-        ("this run", known.makespan_s, "c0", "from the first start to the last end"),
-        ("C*", known.bound_s, "c2", "the least time in which these workers can do this work"),
-    ]
-    if known.gpu_only_s is not None and known.ceiling is not None:
-        rows += [
-            ("GPUs alone", known.gpu_only_s, "c1", "C* of the same work on the GPUs alone"),
-            (
-                f"ceiling: GPUs alone / {number(known.ceiling)}",
-                known.gpu_only_s / known.ceiling,
-                "c3",
-                "what it would be if no worker were ever idle",
-            ),
-        ]
+    rows = _compared(known)
     layers: list[Layer] = [
         Bars(
             name=name,
@@ -196,6 +188,25 @@ def makespan(run: RunData) -> Chart | None:
         height_px=150 + 45 * len(rows),
         legend=False,
     )
+
+
+def _compared(known: _Times) -> list[tuple[str, float, str, str]]:
+    """Name, seconds, colour and meaning of each bar."""
+    rows: list[tuple[str, float, str, str]] = [
+        ("this run", known.makespan_s, "c0", "from the first start to the last end"),
+        ("C*", known.bound_s, "c2", "the least time in which these workers can do this work"),
+    ]
+    if known.gpu_only_s is not None and known.ceiling is not None:
+        rows += [
+            ("GPUs alone", known.gpu_only_s, "c1", "C* of the same work on the GPUs alone"),
+            (
+                f"ceiling: GPUs alone / {number(known.ceiling)}",
+                known.gpu_only_s / known.ceiling,
+                "c3",
+                "what it would be if no worker were ever idle",
+            ),
+        ]
+    return rows
 
 
 def _times(run: RunData) -> _Times | None:

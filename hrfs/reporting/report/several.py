@@ -48,36 +48,9 @@ def _interval(name: str, words: str, by_group: Mapping[str, Figure]) -> Chart:
     layers: list[Layer] = []
     said = []
     for index, (group, figure) in enumerate(by_group.items()):
-        row = float(count - 1 - index)
-        told = figure.estimate
-        assert told.mean is not None
-        known = {seed: value for seed, value in figure.values.items() if value is not None}
-        known = {seed: value for seed, value in known.items() if math.isfinite(value)}
-        interval = "" if told.low is None else f" [{number(told.low)}, {number(told.high)}]"
-        line = f"{group}: mean {number(told.mean)}{interval}, {told.n} of {figure.of} seeds"
+        line = _in_words(group, figure)
+        layers += _seeds_and_mean(group, figure, float(count - 1 - index), f"c{index % 8}", line)
         said.append(line)
-        layers += [
-            Points(
-                name="",
-                x=list(known.values()),
-                y=[row + SEEDS] * len(known),
-                colour="faint",
-                hover=[f"{group}, seed {seed}: {number(value)}" for seed, value in known.items()],
-                symbol="x",
-                size=7.0,
-            ),
-            Points(
-                name="",
-                x=[told.mean],
-                y=[row],
-                colour=f"c{index % 8}",
-                hover=[f"{line}\n{told.method}"],
-                symbol="diamond",
-                size=10.0,
-                low=[told.low],
-                high=[told.high],
-            ),
-        ]
     ticks = [(float(count - 1 - i), ending(group, NAME_WIDTH)) for i, group in enumerate(by_group)]
     return Chart(
         key="interval_" + "".join(c if c.isalnum() else "_" for c in name),
@@ -92,6 +65,43 @@ def _interval(name: str, words: str, by_group: Mapping[str, Figure]) -> Chart:
     )
 
 
+def _in_words(group: str, figure: Figure) -> str:
+    told = figure.estimate
+    interval = "" if told.low is None else f" [{number(told.low)}, {number(told.high)}]"
+    return f"{group}: mean {number(told.mean)}{interval}, {told.n} of {figure.of} seeds"
+
+
+def _seeds_and_mean(
+    group: str, figure: Figure, row: float, colour: str, line: str
+) -> tuple[Layer, Layer]:
+    """The values of the seeds, and below them their mean with its interval."""
+    told = figure.estimate
+    assert told.mean is not None
+    known = {seed: value for seed, value in figure.values.items() if value is not None}
+    known = {seed: value for seed, value in known.items() if math.isfinite(value)}
+    seeds = Points(
+        name="",
+        x=list(known.values()),
+        y=[row + SEEDS] * len(known),
+        colour="faint",
+        hover=[f"{group}, seed {seed}: {number(value)}" for seed, value in known.items()],
+        symbol="x",
+        size=7.0,
+    )
+    mean = Points(
+        name="",
+        x=[told.mean],
+        y=[row],
+        colour=colour,
+        hover=[f"{line}\n{told.method}"],
+        symbol="diamond",
+        size=10.0,
+        low=[told.low],
+        high=[told.high],
+    )
+    return seeds, mean
+
+
 def scores(runs: Sequence[tuple[str, RunData]]) -> Chart | None:
     """The best score so far of each run over time; None if no run has a finite score.
 
@@ -103,32 +113,10 @@ def scores(runs: Sequence[tuple[str, RunData]]) -> Chart | None:
     layers: list[Layer] = []
     said: set[str] = set()
     for group, run in runs:
-        records = [r for r in run.records if r.score is not None and math.isfinite(r.score)]
-        if not records:
-            continue
-        begin_s = window_s(run.records)[0]
-        ordered = sorted(records, key=lambda r: (r.end_s, r.slice))
-        times, best, _ = score_band(ordered, run.mode)
-        x, y = [t - begin_s for t in times], _so_far(best, run.mode)
-        seed = ", ".join(str(members.seed) for members in run.members)
-        name = f"{group}, seed {seed}" if group else f"seed {seed}"
-        index = groups.index(group)
-        hover = [f"{name}: {number(v)}\nat {number(t)} s" for t, v in zip(x, y, strict=True)]
-        dash = DASHES[index // 8 % len(DASHES)]
-        line = Line(
-            name=group or "all runs",
-            x=x,
-            y=y,
-            colour=f"c{index % 8}",
-            hover=hover,
-            width=1.8,
-            dash=dash,
-            steps=True,
-            opacity=0.85,
-            legend=group not in said,
-        )
-        layers.append(line)
-        said.add(group)
+        line = _best_so_far(group, run, groups.index(group), legend=group not in said)
+        if line is not None:
+            layers.append(line)
+            said.add(group)
     if not layers:
         return None
     return Chart(
@@ -139,6 +127,30 @@ def scores(runs: Sequence[tuple[str, RunData]]) -> Chart | None:
         y=Axis(" / ".join(metrics)),
         layers=layers,
         caption="One line for each run, one colour for each group.",
+    )
+
+
+def _best_so_far(group: str, run: RunData, index: int, legend: bool) -> Line | None:
+    records = [r for r in run.records if r.score is not None and math.isfinite(r.score)]
+    if not records:
+        return None
+    begin_s = window_s(run.records)[0]
+    ordered = sorted(records, key=lambda r: (r.end_s, r.slice))
+    times, best, _ = score_band(ordered, run.mode)
+    x, y = [t - begin_s for t in times], _so_far(best, run.mode)
+    seed = ", ".join(str(members.seed) for members in run.members)
+    name = f"{group}, seed {seed}" if group else f"seed {seed}"
+    return Line(
+        name=group or "all runs",
+        x=x,
+        y=y,
+        colour=f"c{index % 8}",
+        hover=[f"{name}: {number(v)}\nat {number(t)} s" for t, v in zip(x, y, strict=True)],
+        width=1.8,
+        dash=DASHES[index // 8 % len(DASHES)],
+        steps=True,
+        opacity=0.85,
+        legend=legend,
     )
 
 
