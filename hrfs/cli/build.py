@@ -17,6 +17,7 @@ from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocat
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import HRFS, REPLAY, RunnerSpec, SchedulerChoice
 from hrfs.experiment.plan import Plan
+from hrfs.experiment.schedule import Schedule
 from hrfs.training.dataset_settings import resolve_paths
 from hrfs.training.settings import RunnerSettings
 
@@ -42,7 +43,7 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
 def build_plan(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Plan:
     """The experiment; ``choices`` maps group names to chosen options, for the labels."""
     population, schedule = config["population"], schedule_of(config)
-    stop = schedule.iterations if schedule else population["stop_iterations"]
+    stop = _stop_iterations(config, schedule)
     return Plan(
         trials=_size(config) * len(_seeds(config)),
         stop_iterations=stop,
@@ -60,6 +61,11 @@ def build_plan(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Plan:
         labels=_labels(config, choices),
         timetable=timetable_of(schedule) if schedule else None,
     )
+
+
+def _stop_iterations(config: Mapping[str, Any], schedule: Schedule | None) -> int:
+    """Iterations of each trial."""
+    return schedule.iterations if schedule else int(config["population"]["stop_iterations"])
 
 
 def _size(config: Mapping[str, Any]) -> int:
@@ -97,6 +103,7 @@ def build_runner(config: Mapping[str, Any]) -> RunnerSpec:
         ConfigError: a setting of the trainer or of the dataset cannot be.
     """
     settings = {key: config[key] for key in RUNNER_KEYS}
+    settings["stop_iterations"] = _stop_iterations(config, schedule_of(config))
     if config["seeds"] is not None:
         del settings["seed"]
         settings |= {"seeds": config["seeds"], "population_size": _size(config)}

@@ -4,10 +4,11 @@ What a LightningModule of the user's own owes:
 
 - Lightning's ``training_step``, ``validation_step`` and ``configure_optimizers``, with
   automatic optimization and one optimizer step per batch. No learning-rate scheduler:
-  population-based training moves the rate.
+  population-based training moves the rate, and ``trainer.lr_schedule`` gives it a shape.
 - It logs the metric that ranks trials (``population.metric``, by default ``val/acc``) in
   ``validation_step``. ``train/loss`` is the mean of the losses of the slice; the runner adds
-  it if the module does not log it.
+  it if the module does not log it. Where the rate has a shape, ``train/lr`` is that of the last
+  step.
 - Hyperparameters arrive as keyword arguments of its constructor where it takes them. At the
   start of each slice, after the optimizer's state has come back, they are also written into
   every parameter group of the optimizer that has a key of that name (lr, momentum,
@@ -63,7 +64,7 @@ def build(settings: Mapping[str, Any]) -> LightningSliceRunner:
 
     Args:
         settings: ``{"model", "dataset", "trainer", "seed", "allowed_targets"}``, or ``seeds``
-            and ``population_size`` in place of ``seed``; see
+            and ``population_size`` in place of ``seed``, and perhaps ``stop_iterations``; see
             :meth:`~hrfs.training.settings.RunnerSettings.from_plain`.
 
     Raises:
@@ -166,6 +167,7 @@ class LightningSliceRunner:
             self._factory.accepted(request.hyperparameters),
             progress.optimizer_states,
             progress.precision_state,
+            self._settings.lr_shape,
         )
         metrics = self._fit(request, batches, callback)
         self._progress = Progress(
@@ -202,6 +204,8 @@ class LightningSliceRunner:
             )
         if callback.mean_loss is not None:
             metrics.setdefault("train/loss", callback.mean_loss)
+        if callback.last_lr is not None:
+            metrics.setdefault("train/lr", callback.last_lr)
         return metrics
 
     @property

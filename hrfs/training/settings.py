@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from hrfs.core.populations import Populations
 from hrfs.experiment.errors import ConfigError
+from hrfs.training.lr_shapes import CONSTANT, LR_SCHEDULES, LrShape
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true")
 _Settings = TypeVar("_Settings")
@@ -27,6 +28,11 @@ class TrainerSettings:
     """Size of a fixed, seeded subset of the validation split; None evaluates all of it."""
     threads: int | Literal["auto"] = "auto"
     """Torch threads of a worker's process; ``auto``: the CPUs of the worker's bundle."""
+    lr_schedule: str = CONSTANT
+    """Shape of the learning rate over ``population.stop_iterations``, whose peak is a trial's
+    ``lr``: ``constant``, ``cosine`` or ``one_cycle``."""
+    warmup_fraction: float = 0.2
+    """Part of it, at least 0 and below 1, in which the rate of ``one_cycle`` rises."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -38,6 +44,16 @@ class TrainerSettings:
             require_at_least("trainer.validation_samples", self.validation_samples, 1)
         if self.threads != "auto":
             require_at_least("trainer.threads", self.threads, 1, or_else="auto")
+        if self.lr_schedule not in LR_SCHEDULES:
+            raise ConfigError(
+                "trainer.lr_schedule",
+                self.lr_schedule,
+                f"must be one of {', '.join(LR_SCHEDULES)}",
+            )
+        warmup = self.warmup_fraction
+        if isinstance(warmup, bool) or not isinstance(warmup, int | float) or not 0 <= warmup < 1:
+            rule = "must be a number from 0 on and below 1"
+            raise ConfigError("trainer.warmup_fraction", warmup, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +68,16 @@ class RunnerSettings:
     populations: Populations
     """Which trial belongs to which seed."""
     allowed_targets: tuple[str, ...]
+    lr_shape: LrShape | None = None
+    """By what a trial's ``lr`` is multiplied in each iteration; None: by nothing."""
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> RunnerSettings:
         """Check and convert ``{"model", "dataset", "trainer", "seed", "allowed_targets"}``.
 
         In place of ``seed`` may stand ``seeds`` and ``population_size``, of several populations
-        whose trials are numbered through.
+        whose trials are numbered through. ``stop_iterations`` is needed where ``trainer`` has an
+        ``lr_schedule`` other than ``constant``.
 
         Raises:
             ConfigError: a part is missing or has a value that cannot be.
@@ -73,7 +92,15 @@ class RunnerSettings:
             trainer=trainer,
             populations=_populations(plain),
             allowed_targets=tuple(plain.get("allowed_targets", ())),
+            lr_shape=_lr_shape(trainer, plain.get("stop_iterations")),
         )
+
+
+def _lr_shape(trainer: TrainerSettings, stop_iterations: Any) -> LrShape | None:
+    if trainer.lr_schedule == CONSTANT:
+        return None
+    require_at_least("population.stop_iterations", stop_iterations, 1)
+    return LrShape(trainer.lr_schedule, stop_iterations, trainer.warmup_fraction)
 
 
 def _populations(plain: Mapping[str, Any]) -> Populations:

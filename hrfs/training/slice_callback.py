@@ -12,7 +12,9 @@ from torch import Tensor
 
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.slices import SliceRequest
+from hrfs.training.learning_rate import ShapedRate
 from hrfs.training.loaders import seed_everything
+from hrfs.training.lr_shapes import LrShape
 from hrfs.training.modules import group_keys
 from hrfs.training.randomness import Identity, Stream, derive
 
@@ -31,18 +33,22 @@ class SliceCallback(Callback):
         accepted: Mapping[str, Any],
         optimizer_states: list[dict[str, Any]],
         precision_state: dict[str, Any],
+        lr_shape: LrShape | None = None,
     ) -> None:
         """
         Args:
             identity: of the request's trial, from which all that is drawn follows.
             accepted: hyperparameters that the module's constructor took.
             optimizer_states: to go on from; empty in a trial's first slice.
+            lr_shape: of the rate over the trial's life; None leaves it as it is.
         """
         self._request = request
         self._identity = identity
         self._accepted = accepted
         self.optimizer_states = optimizer_states
         self.precision_state = precision_state
+        self._lr_shape = lr_shape
+        self._rate: ShapedRate | None = None
         self.train_s = 0.0
         self.evaluate_s = 0.0
         self.steps = 0
@@ -57,6 +63,11 @@ class SliceCallback(Callback):
         """Mean of the losses of all steps; None if the module returned none."""
         return None if self._loss_sum is None else float(self._loss_sum) / self._losses
 
+    @property
+    def last_lr(self) -> float | None:
+        """The shaped rate of the last step; None if rates have no shape."""
+        return None if self._rate is None else self._rate.last
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Optimizers are new in each fit: give them their past, then the values of today."""
         if trainer.lr_scheduler_configs:
@@ -64,7 +75,8 @@ class SliceCallback(Callback):
                 "model._target_",
                 type(pl_module).__name__,
                 "configure_optimizers returns a learning-rate scheduler",
-                "return the optimizer alone: here population-based training moves the rate",
+                "return the optimizer alone: population-based training moves the rate, and "
+                "trainer.lr_schedule shapes it",
             )
         if self.optimizer_states:
             for optimizer, state in zip(trainer.optimizers, self.optimizer_states, strict=True):
@@ -87,6 +99,8 @@ class SliceCallback(Callback):
                     "reaches neither the optimizer nor the constructor of the model",
                     f"the optimizer has {', '.join(sorted(known))}",
                 )
+        if self._lr_shape is not None:
+            self._rate = ShapedRate(self._lr_shape, groups)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._phase_start_s = _now_s(pl_module)
@@ -98,6 +112,8 @@ class SliceCallback(Callback):
         seed, member = self._identity
         iteration = self._request.from_iteration + batch_idx
         seed_everything(derive(seed, Stream.STEP, member, iteration))
+        if self._rate is not None:
+            self._rate.write(iteration)
 
     def on_train_batch_end(
         self,
@@ -137,6 +153,8 @@ class SliceCallback(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the optimizers' states, on the device where they are, and no gradients."""
         self.steps = trainer.global_step
+        if self._rate is not None:
+            self._rate.put_back()
         self.optimizer_states = [optimizer.state_dict() for optimizer in trainer.optimizers]
         self.precision_state = trainer.precision_plugin.state_dict()
         pl_module.zero_grad()

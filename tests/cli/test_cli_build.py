@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,11 @@ from hrfs.core.search_space import Choice, Hyperparameter, Uniform
 from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import SchedulerChoice
+from hrfs.experiment.schedule import read_schedule
+from hrfs.training.lr_shapes import LrShape
+from hrfs.training.settings import RunnerSettings
+
+SCHEDULE = Path(__file__).parents[1] / "stored" / "winner_schedule.json"
 
 
 def composed(*overrides: str) -> dict[str, Any]:
@@ -67,7 +73,9 @@ def test_scheduler_and_runner() -> None:
     runner = build_runner(config)
     assert runner.factory == "hrfs.training.runner:build"
     assert runner.final == "hrfs.training.final:evaluate_winner"
-    assert set(runner.settings) == {"model", "dataset", "trainer", "seed", "allowed_targets"}
+    assert set(runner.settings) == {
+        "model", "dataset", "trainer", "seed", "allowed_targets", "stop_iterations",
+    }  # fmt: skip
     assert runner.settings["seed"] == 5
     assert runner.settings["dataset"]["root"].startswith("/")
     assert type(runner.settings["model"]) is dict
@@ -98,6 +106,18 @@ def test_the_limit_of_staleness_is_off_unless_given() -> None:
 def test_a_wrong_trainer_setting_is_found_before_the_cluster() -> None:
     with pytest.raises(ConfigError, match=r"trainer\.precision=8: must be one of"):
         build_runner(composed("trainer.precision='8'"))
+
+
+def test_a_shape_of_the_rate_spans_the_iterations_of_a_trial() -> None:
+    shaped = "trainer.lr_schedule=cosine"
+    runner = build_runner(composed(shaped, "population.stop_iterations=70"))
+    assert RunnerSettings.from_plain(runner.settings).lr_shape == LrShape("cosine", 70, 0.2)
+    replay = ("scheduler=replay", f"schedule={SCHEDULE}", "population.stop_iterations=70")
+    stop = read_schedule(SCHEDULE).iterations
+    assert stop != 70
+    assert build_runner(composed(shaped, *replay)).settings["stop_iterations"] == stop
+    with pytest.raises(ConfigError, match=r"trainer\.lr_schedule=cosin: must be one of constant"):
+        build_runner(composed("trainer.lr_schedule=cosin"))
 
 
 def test_emulated_cluster() -> None:

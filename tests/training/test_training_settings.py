@@ -7,6 +7,7 @@ import pytest
 from hrfs.core.populations import Populations
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.dataset_settings import parse_dataset, resolve_paths
+from hrfs.training.lr_shapes import LrShape
 from hrfs.training.settings import RunnerSettings
 
 GROUPS = {"model": {"_target_": "hrfs.A"}, "dataset": {"_target_": "hrfs.B"}}
@@ -20,12 +21,29 @@ GROUPS = {"model": {"_target_": "hrfs.A"}, "dataset": {"_target_": "hrfs.B"}}
         ({"validation_samples": 0}, r"trainer\.validation_samples=0: must be a whole number >= 1"),
         ({"threads": 0}, r"trainer\.threads=0: must be a whole number >= 1 or auto"),
         ({"threads": True}, r"trainer\.threads=True: must be a whole number"),
+        ({"lr_schedule": "onecycle"}, r"trainer\.lr_schedule=onecycle: must be one of constant, "
+         r"cosine, one_cycle$"),
+        ({"lr_schedule": None}, r"trainer\.lr_schedule=None: must be one of constant"),
+        ({"warmup_fraction": 1}, r"trainer\.warmup_fraction=1: must be a number from 0 on and"),
+        ({"warmup_fraction": -0.1}, r"trainer\.warmup_fraction=-0\.1: must be a number from 0"),
+        ({"warmup_fraction": float("nan")}, r"trainer\.warmup_fraction=nan: must be a number"),
+        ({"warmup_fraction": True}, r"trainer\.warmup_fraction=True: must be a number"),
+        ({"warmup_fraction": "x"}, r"trainer\.warmup_fraction=x: must be a number"),
+        ({"lr_schedule": "cosine"}, r"population\.stop_iterations=None: must be a whole number >="),
         ({"precison": "32-true"}, r"trainer\.precison=32-true: .*did you mean precision\?"),
     ],
-)
+)  # fmt: skip
 def test_trainer_values_are_checked(trainer: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         RunnerSettings.from_plain({**GROUPS, "trainer": trainer, "seed": 0})
+
+
+def test_a_shape_spans_the_whole_life_of_a_trial() -> None:
+    trainer = {"lr_schedule": "one_cycle", "warmup_fraction": 0.3}
+    plain = {**GROUPS, "seed": 0, "stop_iterations": 40}
+    shaped = RunnerSettings.from_plain({**plain, "trainer": trainer})
+    assert shaped.lr_shape == LrShape("one_cycle", 40, 0.3)
+    assert RunnerSettings.from_plain(plain).lr_shape is None
 
 
 @pytest.mark.parametrize("group", ["model", "dataset"])
