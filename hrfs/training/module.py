@@ -7,7 +7,9 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from hrfs.experiment.errors import ConfigError
 from hrfs.training.networks import Stem, build_network
+from hrfs.training.settings import require_type
 
 Batch = tuple[Tensor, Tensor]
 
@@ -30,12 +32,23 @@ class ImageClassifier(LightningModule):
         lr: float = 0.1,
         momentum: float = 0.9,
         weight_decay: float = 0.0005,
+        nesterov: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         """For ``network``, ``stem`` and ``width`` see
         :func:`~hrfs.training.networks.build_network`.
+
+        Args:
+            nesterov: whether SGD looks ahead by its momentum (Sutskever et al. 2013).
+            label_smoothing: part of each label, in [0, 1], that is spread evenly over the classes
+                in training (Szegedy et al. 2016, section 7). Losses of evaluation have none.
+
+        Raises:
+            ConfigError: one of the last two cannot be.
         """
         super().__init__()
         self.save_hyperparameters()
+        _check(nesterov, momentum, label_smoothing)
         self.network = build_network(network, num_classes, channels, stem, width)
         # validate_args would read every batch back from the device
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
@@ -47,9 +60,10 @@ class ImageClassifier(LightningModule):
         return scores
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean cross entropy of one batch."""
+        """Mean cross entropy of one batch, with smoothed labels if asked."""
         images, labels = batch
-        return nn.functional.cross_entropy(self(images), labels)
+        smoothing = self.hparams["label_smoothing"]
+        return nn.functional.cross_entropy(self(images), labels, label_smoothing=smoothing)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to ``val/loss`` and ``val/acc``."""
@@ -68,10 +82,21 @@ class ImageClassifier(LightningModule):
         self.log(f"{stage}/acc", accuracy, on_step=False, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """SGD with the module's ``lr``, ``momentum`` and ``weight_decay``."""
+        """SGD with the module's ``lr``, ``momentum``, ``weight_decay`` and ``nesterov``."""
         return torch.optim.SGD(
             self.parameters(),
             lr=self.hparams["lr"],
             momentum=self.hparams["momentum"],
             weight_decay=self.hparams["weight_decay"],
+            nesterov=self.hparams["nesterov"],
         )
+
+
+def _check(nesterov: bool, momentum: float, label_smoothing: float) -> None:
+    require_type("model.nesterov", nesterov, bool)
+    if nesterov and not momentum > 0:
+        raise ConfigError("model.momentum", momentum, "must be above 0 with model.nesterov=true")
+    number = isinstance(label_smoothing, int | float) and not isinstance(label_smoothing, bool)
+    if not number or not 0 <= label_smoothing <= 1:
+        rule = "must be a number between 0 and 1"
+        raise ConfigError("model.label_smoothing", label_smoothing, rule)
