@@ -24,6 +24,7 @@ from ray import tune
 
 from hrfs.experiment.checkpoint import CheckpointError
 from hrfs.experiment.files import let_no_others_write, make_folder
+from hrfs.experiment.process_start import in_turn, without_collecting
 from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
 from hrfs.tuning.fence import FENCE_KEY, enter
 from hrfs.tuning.privates import next_folder, refuse_pickled, stored_result
@@ -196,7 +197,8 @@ class RunnerTrainable(SliceTrainable):
         spec = config[RUNNER_KEY]
         if FENCE_KEY in spec:
             enter(spec[FENCE_KEY])
-        self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
+        with in_turn(), without_collecting():
+            self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
 
     def begin(self, trial: int) -> None:
         """Fresh weights, a function of the trial's seed and number alone."""

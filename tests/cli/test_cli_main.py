@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hrfs.cli import main as main_module
+from hrfs.cli import compose as composing
 from hrfs.experiment.launch import Outcome, Status
 
 CommandLine = Callable[..., tuple[int, str, str]]
@@ -22,7 +22,7 @@ def _ends(status: Status, score: float | None = 0.5) -> Outcome:
 def test_exit_code_tells_how_the_run_ended(
     hrfs_main: CommandLine, monkeypatch: pytest.MonkeyPatch, status: Status, code: int
 ) -> None:
-    monkeypatch.setattr(main_module, "run_job", lambda cfg: _ends(status))
+    monkeypatch.setattr(composing, "run_job", lambda cfg: _ends(status))
     assert hrfs_main() == (code, "", "")
 
 
@@ -33,14 +33,14 @@ def test_a_job_returns_its_best_score(monkeypatch: pytest.MonkeyPatch) -> None:
     from hrfs.cli import schema
     from hrfs.cli.paths import config_dir
 
-    monkeypatch.setattr(main_module, "run_job", lambda cfg: _ends("finished", 0.75))
+    monkeypatch.setattr(composing, "run_job", lambda cfg: _ends("finished", 0.75))
     schema.register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cfg = compose("config", ["hydra.mode=RUN"], return_hydra_config=True)
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(cfg)
     try:
-        assert main_module.Task().run(cfg) == 0.75
+        assert composing.Task().run(cfg) == 0.75
     finally:
         HydraConfig.instance().cfg = before
 

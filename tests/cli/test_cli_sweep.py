@@ -15,7 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from runs_play import write_run, write_start
 
-from hrfs.cli import main as main_module
+from hrfs.cli import compose as composing
+from hrfs.cli.main import main
 from hrfs.cli.sweep import Sweep
 from hrfs.cli.sweep_end import conclude
 from hrfs.cli.sweep_retry import only_job_in, set_aside
@@ -43,7 +44,7 @@ def play(
         write_run(folder, cfg.seed, changes=changes, slower=1 + cfg.seed, status=ending)
         return Outcome(status=ending, best_trial=0, best_score=0.5, test_metrics={})
 
-    monkeypatch.setattr(main_module, "run_job", run_job)
+    monkeypatch.setattr(composing, "run_job", run_job)
     return ran
 
 
@@ -92,7 +93,7 @@ def test_a_fault_of_a_job_keeps_its_traceback(
     play(monkeypatch, {0: ZeroDivisionError("a fault of ours")})
     arguments = [*SWEEP, "seed=0,1", "hydra.sweep.subdir=${seed}"]
     with pytest.raises(ZeroDivisionError, match="a fault of ours") as raised:
-        main_module.main(arguments)
+        main(arguments)
     assert "run_job" in [entry.name for entry in raised.traceback]
     assert "all runs: seed 1" in capsys.readouterr().out
     job = tmp_path / "sweep" / "0"
@@ -101,7 +102,7 @@ def test_a_fault_of_a_job_keeps_its_traceback(
     assert "in run_job\n    raise ending\n" in told["traceback"]
     play(monkeypatch)
     with pytest.raises(SystemExit) as ended:
-        main_module.main([*arguments[:-2], "seed=0", arguments[-1]])
+        main([*arguments[:-2], "seed=0", arguments[-1]])
     assert ended.value.code == 0
     assert "all runs: seeds 0, 1" in capsys.readouterr().out
     assert json.loads((job / "attempt_1" / "failure.json").read_text()) == told

@@ -25,9 +25,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from hrfs.cli import job, schema
 from hrfs.cli.build import build_cluster, build_plan, build_runner, build_scheduler, to_plain
+from hrfs.cli.compose import compose_and_run
 from hrfs.cli.domains import build_search_space
 from hrfs.cli.errors import explain
-from hrfs.cli.main import compose_and_run
 from hrfs.cli.paths import config_dir, config_groups
 from hrfs.cli.validate import validate
 from hrfs.core.search_space import Choice, SearchSpace, sample_all
