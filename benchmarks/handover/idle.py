@@ -1,18 +1,7 @@
-"""How long a worker stands between two slices, and how many processes a run starts.
-
-    python -m benchmarks.handover                 # without state and with 100 MB
-    python -m benchmarks.handover --loggers none hrfs tune --state-mb 0
-
-A hand-over is the time from the end of a slice (its evaluation done) to the first iteration
-of the next slice on the same worker, as the worker's own clock sees it: the state is saved, the
-result goes to the driver, the scheduler decides, the next trial arrives with its state. Loggers:
-``hrfs`` are those of a run (CSV, TensorBoard, console), ``tune`` are Ray Tune's own (CSV, JSON,
-TensorBoard) beside them. Nearly every slice is of another trial than the one before.
-"""
+"""Trials that sleep in place of training: what remains is the hand-over."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import statistics
@@ -23,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.conditions import conditions
 from hrfs.core.search_space import Hyperparameter, Uniform
 from hrfs.experiment.checkpoint import read_checkpoint, write_checkpoint
 from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker
@@ -122,24 +109,6 @@ def handovers_s(records: list[SliceRecord]) -> list[float]:
     ]
 
 
-def main() -> None:
-    """Print one row per state size."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--state-mb", type=float, nargs="+", default=[0.0, 100.0])
-    parser.add_argument("--slices", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--loggers", nargs="+", choices=LOGGERS, default=["hrfs"])
-    options = parser.parse_args()
-    table = Table(title="hand-over, milliseconds")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    told = conditions("ray", "numpy")
-    for loggers, state_mb in itertools.product(options.loggers, options.state_mb):
-        records = measure(state_mb, options.slices, options.workers, loggers)
-        table.add_row(loggers, f"{state_mb:g}", str(options.workers), *row(records))
-    Console().print(table, told)
-
-
 def row(records: list[SliceRecord]) -> list[str]:
     """Slices, processes, then milliseconds."""
     gaps = handovers_s(records)
@@ -149,5 +118,12 @@ def row(records: list[SliceRecord]) -> list[str]:
     return [str(len(records)), str(processes), *(f"{1000 * value:.1f}" for value in milliseconds)]
 
 
-if __name__ == "__main__":
-    main()
+def table(states_mb: list[float], slices: int, workers: int, loggers: list[str]) -> Table:
+    """One row per kind of loggers and size of the state."""
+    printed = Table(title="hand-over, milliseconds")
+    for column in COLUMNS:
+        printed.add_column(column, justify="right")
+    for kind, state_mb in itertools.product(loggers, states_mb):
+        records = measure(state_mb, slices, workers, kind)
+        printed.add_row(kind, f"{state_mb:g}", str(workers), *row(records))
+    return printed
