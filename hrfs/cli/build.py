@@ -13,7 +13,12 @@ from hrfs.cli.schedule import schedule_of, timetable_of
 from hrfs.cli.schema import NodeAllocationConfig
 from hrfs.cli.validate import at_least
 from hrfs.core.pbt import PbtSettings
-from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
+from hrfs.experiment.cluster import (
+    ClusterSettings,
+    EmulatedWorker,
+    NodeAllocation,
+    workers_per_gpu,
+)
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import HRFS, REPLAY, RunnerSpec, SchedulerChoice
 from hrfs.experiment.plan import Plan
@@ -133,6 +138,7 @@ def build_cluster(config: Mapping[str, Any]) -> ClusterSettings:
         hung_least_s=cluster["hung_least_s"],
         hung_unknown_s=cluster["hung_unknown_s"],
         dashboard=cluster["dashboard"],
+        pin_cores=cluster["pin_cores"],
     )
 
 
@@ -173,6 +179,8 @@ def _node_allocation(key: str, value: Any) -> NodeAllocation:
     )
     at_least(f"{key}.cpus_per_worker", cut.cpus_per_worker, 0)
     at_least(f"{key}.gpus_per_worker", cut.gpus_per_worker, 0)
+    if cut.gpus_per_worker:
+        workers_per_gpu(f"{key}.gpus_per_worker", cut.gpus_per_worker)
     at_least(f"{key}.cpus_per_gpu_worker", cut.cpus_per_gpu_worker, 1)
     if cut.cpus_per_worker == 0 and cut.gpus_per_worker == 0:
         raise ConfigError(

@@ -23,6 +23,7 @@ MAY_CHANGE = (
     "cluster.hung_after",
     "cluster.hung_least_s",
     "cluster.hung_unknown_s",
+    "cluster.pin_cores",
     "cluster.dashboard",
     "report.every_s",
     "report.console",

@@ -33,7 +33,7 @@ class NodeAllocationConfig:
     cpus_per_worker: int = 0
     """CPUs of each worker without a GPU; made of the CPUs that workers with GPUs leave."""
     gpus_per_worker: float = 0.0
-    """GPUs of each worker that has any."""
+    """GPUs of each worker that has any; 0.5 puts two workers on each."""
     cpus_per_gpu_worker: int = 1
     """CPUs beside them."""
 
@@ -76,6 +76,9 @@ class ClusterConfig:
     """But not before so many seconds. A worker that hung stays out for as long at first."""
     hung_unknown_s: float = 3600.0
     """The limit where no time can be predicted, and for the start of a worker's process."""
+    pin_cores: Any = "auto"
+    """``true``: each worker keeps to cores of its own; ``auto``: where there are enough; ``false``.
+    """
     dashboard: bool = False
     """Whether Ray's dashboard is started, on this machine alone."""
 

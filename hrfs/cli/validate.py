@@ -18,6 +18,7 @@ from hrfs.cli.schedule import schedule_of
 from hrfs.cli.schema import HrfsConfig
 from hrfs.cli.targets import check_targets
 from hrfs.core.policies import POLICIES
+from hrfs.experiment.cluster import check_pin_cores
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import RAY_PBT, REPLAY, check_max_staleness, check_seeds
 
@@ -167,6 +168,8 @@ def check_cluster(cluster: Mapping[str, Any]) -> None:
         raise ConfigError(
             "cluster.emulated", f"{len(cluster['emulated'])} workers", f"not used by mode {mode}"
         )
+    threads = sum(worker["threads"] for worker in cluster["emulated"])
+    check_pin_cores(cluster["pin_cores"], mode, threads)
 
 
 def _check_hung(cluster: Mapping[str, Any]) -> None:

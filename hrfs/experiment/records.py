@@ -211,7 +211,9 @@ class WorkerInfo:
 
     name: str
     kind: str
-    """``cpu`` or ``gpu``, followed by the model where it is known, e.g. ``gpu:A100``."""
+    """``cpu`` or ``gpu``, followed by the model where it is known, e.g. ``gpu:A100``, and by the
+    number of workers that share the GPU, if several do: ``gpu:A100/2``.
+    """
     node: str
     cpus: float
     gpus: float = 0.0

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import count
 
+from hrfs.experiment.cluster import base_kind
 from hrfs.experiment.errors import ConfigError
 from hrfs.simulator.spec import SimulatedWorker, Workload
 
@@ -33,9 +34,9 @@ def changed(base: Scenario, changes: str, schedulers: Collection[str]) -> Scenar
 
     ``-NAME`` takes a worker away, ``-N:KIND`` the N slowest of a kind. ``+N:KIND`` adds N that
     are like the middle one of their kind, and stay to the end. ``gpu`` stands for all kinds
-    ``gpu:MODEL`` if no worker is just that. ``population=N`` is the size of each population,
-    and repeats its trials' factors on work, if there are any. ``scheduler=NAME`` changes the
-    policy.
+    ``gpu:MODEL`` and ``gpu/2`` if no worker is just that. ``population=N`` is the size of each
+    population, and repeats its trials' factors on work, if there are any. ``scheduler=NAME``
+    changes the policy.
 
     Raises:
         ConfigError: a change that cannot be made, or is none.
@@ -72,7 +73,7 @@ def _changed(base: Scenario, change: str, schedulers: Collection[str]) -> Scenar
 def _change_kind(base: Scenario, change: str, sign: str, many: int, kind: str) -> Scenario:
     workers = base.workload.workers
     exactly = [worker for worker in workers if worker.kind == kind]
-    family = [worker for worker in workers if worker.kind.partition(":")[0] == kind]
+    family = [worker for worker in workers if base_kind(worker.kind) == kind]
     mine = sorted(exactly or family, key=_pace)
     if not mine:
         kinds = sorted({worker.kind for worker in workers if worker.kind})

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any
 
-from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
+from hrfs.experiment.cluster import (
+    PARTS_OF_A_GPU,
+    ClusterSettings,
+    EmulatedWorker,
+    NodeAllocation,
+    base_kind,
+    gpu_kind,
+    workers_per_gpu,
+)
+from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.records import WorkerInfo
 
@@ -37,6 +46,8 @@ class Bundle:
     info: WorkerInfo
     node_id: str
     resources: Mapping[str, float]
+    share: CoreShare | None = None
+    """What its process is to keep to of the machine's cores; None leaves that to the system."""
 
 
 def read_nodes(
@@ -161,19 +172,30 @@ def _cut_by(node: Node, how: NodeAllocation, cpus: int, key: str | None) -> list
             f"{node.name} has {node.cpus} CPUs",
             "ask for no more than that, or 0",
         )
-    gpu_workers = math.floor(node.gpus / how.gpus_per_worker) if how.gpus_per_worker else 0
+    sharing = _sharing(how, key)
+    whole = max(how.gpus_per_worker, 1.0)
+    gpus = PARTS_OF_A_GPU // sharing / PARTS_OF_A_GPU if sharing > 1 else whole
+    gpu_workers = sharing * math.floor(node.gpus / whole)
     if how.cpus_per_gpu_worker:
         gpu_workers = min(gpu_workers, cpus // how.cpus_per_gpu_worker)
     left = cpus - gpu_workers * how.cpus_per_gpu_worker
     cpu_workers = left // how.cpus_per_worker if how.cpus_per_worker else 0
-    kind = f"gpu:{node.gpu_model}" if node.gpu_model else "gpu"
+    kind = gpu_kind(node.gpu_model, sharing)
     gpu = [
-        _bundle(node, kind, f"gpu:{i}", how.cpus_per_gpu_worker, how.gpus_per_worker)
-        for i in range(gpu_workers)
+        _bundle(node, kind, f"gpu:{i}", how.cpus_per_gpu_worker, gpus) for i in range(gpu_workers)
     ]
     return gpu + [
         _bundle(node, "cpu", f"cpu:{i}", how.cpus_per_worker, 0.0) for i in range(cpu_workers)
     ]
+
+
+def _sharing(how: NodeAllocation, key: str | None) -> int:
+    """Workers on a GPU; 0 if there are to be none."""
+    if not how.gpus_per_worker:
+        return 0
+    return workers_per_gpu(
+        f"{key or 'cluster.allocation[default]'}.gpus_per_worker", how.gpus_per_worker
+    )
 
 
 def _bundle(node: Node, kind: str, suffix: str, cpus: int, gpus: float) -> Bundle:
@@ -184,7 +206,7 @@ def _bundle(node: Node, kind: str, suffix: str, cpus: int, gpus: float) -> Bundl
 
 def emulated_resource(kind: str) -> str:
     """Ray resource that counts the emulated workers of a kind, for a baseline that asks by kind."""
-    return f"emulated_{kind.split(':')[0]}"
+    return f"emulated_{base_kind(kind)}"
 
 
 def emulated_resources(workers: Sequence[EmulatedWorker]) -> dict[str, float]:

@@ -52,12 +52,14 @@ class BaselineTrainable(RunnerTrainable):
 
     def build(self, config: Mapping[str, Any]) -> None:
         """Claim one of the workers of this node for as long as the process lives."""
-        super().build(config)
         spec = config[BASELINE_KEY]
         self._lease = lease_worker(spec["workers"], spec["run"])
+        self._keep_to(self._lease.cores)
+        super().build(config)
 
     def step(self) -> dict[str, Any]:
         """Train up to the next multiple of the interval, or to the stop."""
+        self._keep_to(self._lease.cores)  # if others held them before
         spec = self.config[BASELINE_KEY]
         done = self.iteration * int(spec["interval"]) + int(self.config[OFFSET_KEY])
         request = SliceRequest(
@@ -151,7 +153,14 @@ class BaselineRun:
         ]
 
     def _constants(self) -> dict[str, Any]:
-        workers = [{"node_id": b.node_id, "info": asdict(b.info)} for b in self.bundles]
+        workers = [
+            {
+                "node_id": b.node_id,
+                "info": asdict(b.info),
+                "cores": asdict(b.share) if b.share else None,
+            }
+            for b in self.bundles
+        ]
         return {
             RUNNER_KEY: {"factory": self._runner.factory, "settings": dict(self._runner.settings)},
             OFFSET_KEY: 0,

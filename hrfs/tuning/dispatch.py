@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Real
 from typing import Any
 
@@ -16,6 +16,7 @@ from hrfs.core.decisions import StartSlice
 from hrfs.experiment.records import SliceRecord
 from hrfs.experiment.slices import SliceRequest
 from hrfs.tuning.allocation import Bundle
+from hrfs.tuning.cores import CORES_KEY
 from hrfs.tuning.privates import Controller, point_at
 from hrfs.tuning.trainable import FRESH_PROCESS, HANDOVER_KEY, SLICE_KEY
 
@@ -77,6 +78,8 @@ def launch(
     )
     factory = placement(bundle)
     config = {**trial.config, **start.hyperparameters, SLICE_KEY: request.to_dict()}
+    if bundle.share is not None:
+        config[CORES_KEY] = asdict(bundle.share)
     if takes_over:
         last = trial.last_result or {}
         counters = {name: last[name] for name in COUNTERS if name in last}

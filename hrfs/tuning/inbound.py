@@ -19,6 +19,7 @@ from hrfs.core.state import TrialPhase, WorkerPhase
 from hrfs.experiment.event_log import Entry
 from hrfs.experiment.records import WorkerInfo
 from hrfs.tuning.context import Context
+from hrfs.tuning.cores import CoreNotes
 from hrfs.tuning.dispatch import Dispatched, held_s, score_of, slice_record
 from hrfs.tuning.hung import HungSlices
 from hrfs.tuning.losses import Losses
@@ -33,6 +34,7 @@ class Inbound:
     def __init__(self, context: Context, max_failures: int) -> None:
         self._context = context
         self._hung = HungSlices(context)
+        self._cores = CoreNotes()
         self._losses = Losses(context, self.note, max_failures)
         self._events: list[Entry] = []
         self._errors: list[Trial] = []
@@ -168,6 +170,7 @@ class Inbound:
         score = score_of(result, context.plan.metric)
         record = slice_record(done, result, reported_s, now_s, score)
         context.observers.on_slice(record)
+        self._cores.note(done.bundle, result)
         duration_s, overhead_s = held_s(record, result)
         ended = SliceDone(now_s, record.slice, duration_s, score, saved, overhead_s)
         self._hung.note_done(record.slice, number, record.worker)

@@ -24,6 +24,8 @@ class Lease:
     """A worker that this process claims until ``lock`` is closed."""
 
     worker: WorkerInfo
+    cores: Mapping[str, Any] | None
+    """Its share of the machine's cores, as a dictionary."""
     lock: IO[bytes]
 
 
@@ -31,7 +33,8 @@ def lease_worker(workers: Sequence[Mapping[str, Any]], run: str) -> Lease:
     """Claim a worker of this node that no other process of the run holds.
 
     Args:
-        workers: dictionaries ``{"node_id": ..., "info": {...}}`` of all workers of the run.
+        workers: dictionaries ``{"node_id": ..., "info": {...}, "cores": ...}`` of all workers of
+            the run.
         run: name of the run, unique on this node.
 
     Raises:
@@ -40,13 +43,13 @@ def lease_worker(workers: Sequence[Mapping[str, Any]], run: str) -> Lease:
     node_id = ray.get_runtime_context().get_node_id()
     folder = Path(tempfile.gettempdir()) / f"hrfs-workers-{run}"
     folder.mkdir(exist_ok=True)
-    here = [WorkerInfo(**w["info"]) for w in workers if w["node_id"] == node_id]
-    for worker in here:
+    here = [(WorkerInfo(**w["info"]), w["cores"]) for w in workers if w["node_id"] == node_id]
+    for worker, cores in here:
         lock = (folder / worker.name.replace("/", "_")).open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             continue
-        return Lease(worker, lock)
+        return Lease(worker, cores, lock)
     raise RuntimeError(f"node {node_id} has {len(here)} workers and each has a process already")

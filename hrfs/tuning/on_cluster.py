@@ -15,6 +15,7 @@ from hrfs.experiment.observer import RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.baseline import BaselineRun
+from hrfs.tuning.cores import require_cores
 from hrfs.tuning.ending import conclude
 from hrfs.tuning.fence import FENCE_KEY, Fence
 from hrfs.tuning.interrupt import ends_soon
@@ -41,10 +42,12 @@ def run_on_cluster(
     """As :func:`hrfs.tuning.run.run_experiment`, with Ray at hand.
 
     Raises:
-        ConfigError: no worker can be made of the cluster, or some node does not see ``out_dir``.
+        ConfigError: no worker can be made of the cluster, some node does not see
+            ``out_dir`` or lacks cores.
         StorageError: the run cannot be kept on the disk any more; it can be resumed.
     """
     bundles = WorkerPool(cluster).discover()  # what cannot work is refused before Tune begins
+    require_cores(bundles, cluster)
     require_shared(out_dir, bundles, cluster.mode)
     if scheduler.policy == RAY_PBT:
         run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)

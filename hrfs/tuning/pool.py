@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from hrfs.experiment.cluster import ClusterSettings
 from hrfs.experiment.records import WorkerInfo
 from hrfs.tuning.allocation import Bundle, cut, read_nodes, require_workers
+from hrfs.tuning.cores import share_cores
 from hrfs.tuning.storage_gate import StorageGate
 
 log = logging.getLogger("hrfs")
@@ -74,7 +75,7 @@ class WorkerPool:
             ConfigError: the allocation does not fit the cluster, or makes no worker.
         """
         nodes = read_nodes(ray.nodes())
-        bundles = cut(nodes, self._settings)
+        bundles = share_cores(cut(nodes, self._settings), nodes, self._settings)
         require_workers(bundles, nodes)
         self._bundles = {bundle.info.name: bundle for bundle in bundles}
         return bundles
@@ -124,7 +125,8 @@ class WorkerPool:
         # A node that an allocation names may be away for a while; that is no reason to stop.
         known = {n.name for n in nodes} | {n.address for n in nodes}
         allocation = {k: v for k, v in self._settings.allocation.items() if k in known}
-        return cut(nodes, replace(self._settings, allocation=allocation))
+        bundles = cut(nodes, replace(self._settings, allocation=allocation))
+        return share_cores(bundles, nodes, self._settings)
 
     def keep_to_storage(self, folder: Path) -> None:
         """From now on workers join only where their node sees ``folder``; those here do."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hrfs.core.request import best_request, predicted_makespan_s
+from hrfs.experiment.cluster import base_kind
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.plan import Plan
 from hrfs.tuning.allocation import Bundle, emulated_resource
@@ -97,7 +98,7 @@ def candidates(bundles: Sequence[Bundle], request: str, emulated: bool) -> list[
     """
     by_kind: dict[str, list[Bundle]] = {}
     for bundle in bundles:
-        by_kind.setdefault(base_kind(bundle), []).append(bundle)
+        by_kind.setdefault(base_kind(bundle.info.kind), []).append(bundle)
     if request not in (AUTO, *by_kind):
         kinds = ", ".join(sorted(by_kind))
         rule = f"no worker is of that kind; there are {kinds}"
@@ -114,11 +115,6 @@ def candidates(bundles: Sequence[Bundle], request: str, emulated: bool) -> list[
     return found
 
 
-def base_kind(bundle: Bundle) -> str:
-    """``gpu`` of ``gpu:A100``."""
-    return bundle.info.kind.partition(":")[0]
-
-
 def _answers(bundle: Bundle, shape: Mapping[str, float]) -> bool:
     return all(bundle.resources.get(name, 0.0) >= amount for name, amount in shape.items())
 
@@ -127,7 +123,8 @@ def _cut(bundle: Bundle, shape: Mapping[str, float]) -> Bundle:
     if dict(bundle.resources) == dict(shape):
         return bundle
     info = replace(bundle.info, cpus=shape.get("CPU", 0.0), gpus=shape.get("GPU", 0.0))
-    return replace(bundle, info=info, resources=shape)
+    share = replace(bundle.share, cpus=int(info.cpus)) if bundle.share else None
+    return replace(bundle, info=info, resources=shape, share=share)
 
 
 Probe = Callable[[Sequence[Bundle]], Sequence[float]]

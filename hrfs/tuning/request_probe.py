@@ -16,12 +16,14 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import RunnerSpec
+from hrfs.experiment.pinning import Pinning
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
 from hrfs.tuning.allocation import Bundle, emulated_resource
-from hrfs.tuning.request import ProbeFailedError, base_kind
+from hrfs.tuning.request import ProbeFailedError
 
 log = logging.getLogger("hrfs")
 
@@ -74,7 +76,7 @@ class RunnerProbe:
         started = []
         try:
             for bundle in bundles:
-                kind = emulated_resource(base_kind(bundle))
+                kind = emulated_resource(bundle.info.kind)
                 actor = ray.remote(_Prober).options(
                     num_cpus=bundle.resources.get("CPU", 0),
                     num_gpus=bundle.resources.get("GPU", 0),
@@ -90,7 +92,7 @@ class RunnerProbe:
                     hyperparameters=self.plan.initial_hyperparameters(0),
                 )
                 settings = dict(self.runner.settings)
-                started.append(actor.remote(self.runner.factory, settings, request))
+                started.append(actor.remote(self.runner.factory, settings, request, bundle.share))
             yield started
         finally:
             for process in started:
@@ -128,7 +130,15 @@ def _last_line(error: Exception) -> str:
 class _Prober:
     """Lives in a process of its own on the worker's bundle; a Ray actor."""
 
-    def __init__(self, factory: str, settings: Mapping[str, Any], request: SliceRequest) -> None:
+    def __init__(
+        self,
+        factory: str,
+        settings: Mapping[str, Any],
+        request: SliceRequest,
+        share: CoreShare | None,
+    ) -> None:
+        self._pinning = Pinning()
+        self._pinning.take(share)
         self._runner: SliceRunner = resolve_factory(factory)(settings)
         self._warm = request
 

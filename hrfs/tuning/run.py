@@ -37,7 +37,7 @@ def run_experiment(
 
     Raises:
         ConfigError: the cluster does not answer, no worker can be made of it, some node does not
-            see ``out_dir``, or the scheduler cannot keep several populations apart.
+            see ``out_dir`` or lacks cores, or the scheduler cannot keep several populations apart.
         StorageError: the run cannot be kept on the disk any more; it can be resumed.
     """
     check_seeds(scheduler.policy, plan.seeds)

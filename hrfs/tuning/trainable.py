@@ -23,9 +23,12 @@ from pyarrow.fs import FileType
 from ray import tune
 
 from hrfs.experiment.checkpoint import CheckpointError
+from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.files import let_no_others_write, make_folder
+from hrfs.experiment.pinning import Pinning
 from hrfs.experiment.process_start import in_turn, without_collecting
 from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
+from hrfs.tuning.cores import CORES_KEY
 from hrfs.tuning.fence import FENCE_KEY, enter
 from hrfs.tuning.privates import next_folder, refuse_pickled, stored_result
 from hrfs.tuning.storage_saves import saving
@@ -63,6 +66,8 @@ class SliceTrainable(tune.Trainable):
         self._load_s = 0.0
         self._fresh_process = True
         let_no_others_write()  # a cluster that we joined has a umask of its own
+        self._pinning = Pinning()
+        self._keep_to(config.get(CORES_KEY))  # before torch starts threads
         self.build(config)
         self._take_over()
 
@@ -88,8 +93,13 @@ class SliceTrainable(tune.Trainable):
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> Any:
         """Tune's hook for the next trial: take its config, and its state where it is told."""
         done = super().reset(new_config, storage=storage)
+        self._keep_to(new_config.get(CORES_KEY))
         self._take_over()
         return done
+
+    def _keep_to(self, cores: Mapping[str, Any] | None) -> None:
+        if cores is not None:
+            self._pinning.take(CoreShare.from_dict(cores))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """The state of the last trial is not the next one's."""
@@ -150,6 +160,7 @@ class SliceTrainable(tune.Trainable):
             "iterations": request.from_iteration + request.iterations,
             "load_s": load_s,
             FRESH_PROCESS: fresh,
+            CORES_KEY: self._pinning.told,
         }
 
     def _hand_over(self) -> dict[str, Any]:

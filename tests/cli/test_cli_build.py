@@ -173,6 +173,16 @@ def test_allocation_of_the_other_hosts() -> None:
         ({"n": {"cpu_per_worker": 1}}, "cluster.allocation[n].cpu_per_worker=1: Key"),
         ({"n": {"cpus_per_worker": -1}}, "cluster.allocation[n].cpus_per_worker=-1: must be at"),
         ({"n": {"gpus_per_worker": -1}}, "cluster.allocation[n].gpus_per_worker=-1.0: must be"),
+        (
+            {"n": {"gpus_per_worker": 0.3}},
+            "cluster.allocation[n].gpus_per_worker=0.3: does not divide "
+            "a GPU into equal parts; nearest are 0.25 (4 workers per GPU) and 0.3333 (3",
+        ),
+        (
+            {"default": {"gpus_per_worker": 1.5}},
+            "cluster.allocation[default].gpus_per_worker=1.5: a "
+            "worker has whole GPUs, or a part of one; nearest are 1 and 2",
+        ),
         ({"n": {}}, "cluster.allocation[n]={}: makes no worker; set cpus_per_worker or gpus_per"),
         ({"default": 3}, "cluster.allocation[default]=3: must be a mapping"),
     ],

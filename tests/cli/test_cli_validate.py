@@ -53,6 +53,7 @@ def config() -> Config:
             "hung_after": 5.0,
             "hung_least_s": 60.0,
             "hung_unknown_s": 3600.0,
+            "pin_cores": "auto",
         },
         "report": {"every_s": 300.0, "console": "auto"},
     }
@@ -75,6 +76,27 @@ def _emulate(**changes: Any) -> Callable[[Config], None]:
         config["cluster"] |= {"mode": "emulated", "emulated": [worker]}
 
     return change
+
+
+def test_more_emulated_threads_than_cores_are_not_pinned(config: Config) -> None:
+    _emulate(threads=100_000)(config)
+    config["cluster"]["pin_cores"] = True
+    rule = r"this machine take 100000 cores and it has \d+ for them; make fewer or smaller workers"
+    with pytest.raises(ConfigError, match=rf"cluster\.pin_cores=true: the workers of {rule}"):
+        validate(config)
+    config["cluster"]["mode"] = "address"
+    config["cluster"] |= {"address": "h:1", "emulated": []}
+    validate(config)  # that cluster's machines are asked once it is joined
+
+
+def test_a_system_without_pinning_is_told(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    config["cluster"]["pin_cores"] = True
+    validate(config)
+    monkeypatch.delattr("os.sched_setaffinity")
+    with pytest.raises(ConfigError, match=r"true: the system of this machine lets no process ch"):
+        validate(config)
+    config["cluster"]["pin_cores"] = "auto"
+    validate(config)
 
 
 def test_a_good_one_passes_and_stays_as_it_is(config: Config) -> None:
@@ -125,6 +147,7 @@ def test_a_good_one_passes_and_stays_as_it_is(config: Config) -> None:
          "the time predicted for a slice; null abandons no slice"),
         (_set("cluster.hung_after", math.nan), "cluster.hung_after=nan: must be above 1"),
         (_set("cluster.hung_least_s", 0.0), "cluster.hung_least_s=0.0: must be above 0"),
+        (_set("cluster.pin_cores", "yes"), "cluster.pin_cores=yes: must be auto, true or false"),
         (_set("cluster.hung_unknown_s", 59.0), "cluster.hung_unknown_s=59.0: must be at least "
          "cluster.hung_least_s, which is 60"),
         (_emulate(kind="tpu"), "cluster.emulated[0].kind=tpu: must be cpu, gpu or gpu:<model>"),

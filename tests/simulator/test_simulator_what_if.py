@@ -47,6 +47,18 @@ def test_workers_go_by_name_and_by_kind_the_slowest_first() -> None:
     assert names("-1:gpu:A100,-cpu-1, -cpu-2") == ["cpu-0"]
 
 
+def test_gpu_stands_for_all_kinds_of_gpus() -> None:
+    half = dataclasses.replace(
+        BASE.workload.workers[0], name="h/gpu:1", kind="gpu/2", slice_overhead_s=0.9
+    )
+    workers = (*BASE.workload.workers, half)
+    base = dataclasses.replace(BASE, workload=dataclasses.replace(BASE.workload, workers=workers))
+    left = changed(base, "-2:gpu", NAMES).workload.workers
+    assert [worker.kind for worker in left] == ["cpu"] * 3
+    left = changed(base, "-1:gpu/2", NAMES).workload.workers
+    assert left == BASE.workload.workers
+
+
 def test_new_workers_are_like_the_middle_one_of_their_kind_and_stay() -> None:
     *old, one, two = apply("+2:cpu").workload.workers
     assert tuple(old) == BASE.workload.workers

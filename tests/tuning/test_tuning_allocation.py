@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker, NodeAllocation
+from hrfs.experiment.cluster import (
+    ClusterSettings,
+    EmulatedWorker,
+    NodeAllocation,
+    base_kind,
+    workers_per_gpu,
+)
+from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.errors import ConfigError
 from hrfs.tuning.allocation import Node, cut, read_nodes, require_workers
 
@@ -104,10 +114,88 @@ def test_the_papers_allocation_by_host_or_address() -> None:
     ]
 
 
-def test_fractions_of_a_gpu() -> None:
-    how = NodeAllocation(gpus_per_worker=0.5, cpus_per_gpu_worker=1)
-    settings = ClusterSettings(allocation={"box": how}, default_allocation=None)
-    assert names(settings, GPUS) == [f"box/gpu:{i}" for i in range(4)]
+@pytest.mark.parametrize(
+    ("part", "workers", "gpus", "kind"),
+    [
+        (0.5, 4, 0.5, "gpu:A100/2"),
+        (0.25, 8, 0.25, "gpu:A100/4"),
+        (0.333, 6, 0.3333, "gpu:A100/3"),
+        (1 / 6, 12, 0.1666, "gpu:A100/6"),
+        (0.9999, 2, 1.0, "gpu:A100"),
+        (1, 2, 1.0, "gpu:A100"),
+        (2, 1, 2.0, "gpu:A100"),
+    ],
+)
+def test_fractions_of_a_gpu(part: float, workers: int, gpus: float, kind: str) -> None:
+    how = NodeAllocation(gpus_per_worker=part, cpus_per_gpu_worker=1)
+    bundles = cut([GPUS], ClusterSettings(allocation={"box": how}, default_allocation=None))
+    assert [b.info.name for b in bundles] == [f"box/gpu:{i}" for i in range(workers)]
+    assert {b.info.kind for b in bundles} == {kind}
+    assert all(b.info.on_gpu for b in bundles)
+    assert {b.resources["GPU"] for b in bundles} == {b.info.gpus for b in bundles} == {gpus}
+
+
+def test_fractions_of_a_gpu_are_a_kind_without_a_model_too() -> None:
+    how = NodeAllocation(gpus_per_worker=0.5)
+    settings = ClusterSettings(allocation={"n": how}, default_allocation=None)
+    (first, *_) = cut([Node("1", "n", "ip", cpus=2, gpus=1)], settings)
+    assert first.info.kind == "gpu/2"
+    kinds = ("gpu", "gpu/2", "gpu:A100", "gpu:A100/2", "cpu")
+    assert [base_kind(kind) for kind in kinds] == ["gpu", "gpu", "gpu", "gpu", "cpu"]
+
+
+@given(st.one_of(st.floats(0.0001, 4.0), st.integers(1, 50).map(lambda n: round(1 / n, 4))))
+def test_any_part_of_a_gpu_divides_it_or_is_refused(part: float) -> None:
+    near = part <= 1 and abs(round(1 / part) * part - 1) <= 0.002
+    if near or part in (1, 2, 3, 4):
+        assert workers_per_gpu("key", part) == max(1, round(1 / part))
+        return
+    with pytest.raises(ConfigError) as error:
+        workers_per_gpu("key", part)
+    low, high = (float(word) for word in error.value.remedy.split() if word[0].isdigit())
+    assert low < part < high
+    assert workers_per_gpu("key", low)
+    assert workers_per_gpu("key", high)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (0.3, "k=0.3: does not divide a GPU into equal parts; "
+         "nearest are 0.25 (4 workers per GPU) and 0.3333 (3 workers per GPU)"),
+        (0.75, "k=0.75: does not divide a GPU into equal parts; "
+         "nearest are 0.5 (2 workers per GPU) and 1 (1 worker per GPU)"),
+        (1.5, "k=1.5: a worker has whole GPUs, or a part of one; nearest are 1 and 2"),
+        (0.00005, "k=5e-05: must be 0, or a number of at least 0.0001"),
+        (float("inf"), "k=inf: must be 0, or a number of at least 0.0001"),
+        (float("nan"), "k=nan: must be 0, or a number of at least 0.0001"),
+    ],
+)  # fmt: skip
+def test_parts_that_do_not_divide_a_gpu_are_refused(part: float, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        workers_per_gpu("k", part)
+    assert str(error.value) == message
+    how = NodeAllocation(gpus_per_worker=part)
+    with pytest.raises(ConfigError, match="gpus_per_worker"):
+        cut([GPUS], ClusterSettings(allocation={"box": how}))
+
+
+def test_workers_know_of_all_workers_on_their_machine() -> None:
+    """Nodes of one address are one machine, and the CPUs of GPU workers count."""
+    from hrfs.tuning.cores import share_cores
+
+    how = NodeAllocation(cpus_per_worker=3, gpus_per_worker=1)
+    twin = Node("4", "twin", GPUS.address, cpus=6, gpus=0)
+    settings = ClusterSettings(allocation={"box": how, "twin": NodeAllocation(3)})
+    nodes = [HEAD, GPUS, twin]
+    shares = {b.info.name: b.share for b in share_cores(cut(nodes, settings), nodes, settings)}
+    assert shares["head/cpu:0"] == CoreShare(7, ((7, 1),))
+    assert shares["box/gpu:1"] == CoreShare(1, ((1, 2), (3, 6)))
+    assert shares["box/cpu:3"] == shares["twin/cpu:0"] == CoreShare(3, ((1, 2), (3, 6)))
+    left_alone = replace(settings, pin_cores=False)
+    assert all(b.share is None for b in share_cores(cut(nodes, settings), nodes, left_alone))
+    insisting = replace(settings, pin_cores=True)
+    assert all(b.share.required for b in share_cores(cut(nodes, settings), nodes, insisting))
 
 
 def test_no_more_gpu_workers_than_cpus_for_them() -> None:

@@ -11,6 +11,7 @@ import pytest
 from harness import ONE_CPU, Watch, make_plan
 
 from hrfs.experiment.cluster import ClusterSettings, NodeAllocation
+from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import RunnerSpec, SchedulerChoice
 from hrfs.experiment.records import WorkerInfo
@@ -49,6 +50,22 @@ def test_candidates_are_kinds_and_shapes() -> None:
     rule = r"scheduler\.request=tpu: no worker is of that kind; there are cpu, gpu; use one of"
     with pytest.raises(ConfigError, match=rule):
         candidates(LAB, "tpu", emulated=False)
+
+
+def test_workers_that_share_a_gpu_answer_the_request_for_gpus() -> None:
+    workers = [bundle(f"g{i}", "gpu:A100/2", CPU=1, GPU=0.5) for i in range(2)]
+    (found,) = candidates([*workers, bundle("c", "cpu", CPU=1)], "gpu", emulated=False)
+    assert (found.name, found.kind, len(found.bundles)) == ("{CPU: 1, GPU: 0.5}", "gpu", 2)
+
+
+def test_a_worker_that_is_cut_down_wants_fewer_cores() -> None:
+    large, small = (
+        replace(worker, share=CoreShare(cpus, ((4, 1), (12, 1))))
+        for worker, cpus in ((bundle("l", "cpu", CPU=12), 12), (bundle("s", "cpu", CPU=4), 4))
+    )
+    found = {c.name: c.bundles for c in candidates([large, small], "auto", emulated=False)}
+    assert [b.share and b.share.cpus for b in found["{CPU: 4}"]] == [4, 4]
+    assert [b.share for b in found["{CPU: 12}"]] == [large.share]
 
 
 def test_emulated_workers_are_counted_by_their_kind() -> None:
