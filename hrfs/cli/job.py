@@ -44,7 +44,7 @@ def run_job(cfg: DictConfig) -> Outcome:
     validate(config, overrides)
     plan = build_plan(config, hydra_config.runtime.choices)
     launch = Launch(build_cluster(config), build_scheduler(config), build_runner(config))
-    check_data(config["dataset"])
+    check_data(config)
     out_dir = Path(hydra_config.runtime.output_dir)
     with resumable(out_dir, launch.scheduler.policy):
         claim(out_dir, yaml.safe_dump(config, sort_keys=False), overrides)
@@ -146,15 +146,17 @@ def _why_given_up(outcome: Outcome, out_dir: Path) -> str:
     return f"gave up: {outcome.reason}{where}"
 
 
-def check_data(dataset: Mapping[str, Any]) -> None:
+def check_data(config: Mapping[str, Any]) -> None:
     """Fetch the dataset if asked to, then check its files and that a batch fits.
 
     A data module of the user's own is left to the workers, which alone may import it.
 
     Raises:
-        ConfigError: files missing or damaged, or fewer training samples than a batch.
+        ConfigError: files missing or damaged, fewer training samples than a batch, or images
+            that must be resident and have no room.
     """
     from hrfs.training.dataset_check import check_dataset, prepare_dataset
 
-    prepare_dataset(dataset)
-    check_dataset(dataset)
+    prepare_dataset(config["dataset"])
+    # the workers of a cluster elsewhere have memory of their own
+    check_dataset(config["dataset"], trains_here=config["cluster"]["mode"] != "address")

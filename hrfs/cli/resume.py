@@ -55,7 +55,7 @@ def resume_run(folder: Path, others: Sequence[str]) -> Status:
         if launch.scheduler.policy == RAY_PBT:
             rule = f"is a run of scheduler={RAY_PBT}, whose state only Ray has"
             raise ConfigError(KEY, folder, rule, "run it anew")
-        check_data(config["dataset"])
+        check_data(config)
         with _log_file(folder), resumable(folder, launch.scheduler.policy):
             return _go_on(folder, config, plan, launch)
 

@@ -13,7 +13,9 @@ from hrfs.training.dataset_settings import (
     parse_dataset,
     resolve_paths,
 )
+from hrfs.training.host_memory import host_room, require_room
 from hrfs.training.sources import make_source
+from hrfs.training.sources.shared import count
 from hrfs.training.split import held_out_count
 
 __all__ = ["DatasetFacts", "check_dataset", "prepare_dataset", "resolve_paths"]
@@ -51,23 +53,29 @@ def prepare(settings: DatasetSettings) -> None:
         source.download()
 
 
-def check_dataset(dataset: Mapping[str, Any]) -> DatasetFacts | None:
+def check_dataset(dataset: Mapping[str, Any], trains_here: bool = False) -> DatasetFacts | None:
     """Check the files and numbers of a ``dataset`` group.
 
-    Reads every file once, which takes about a second for CIFAR.
+    Reads every file once, which takes about a second for CIFAR, and leaves what it decoded to the
+    workers of this node.
+
+    Args:
+        trains_here: whether all workers are on this machine, so that its memory counts.
 
     Returns:
         The sizes, or None for a user's own data module, which only a worker may import.
 
     Raises:
         ConfigError: files missing, cut short or altered; a batch larger than the training
-            set; nothing held out for validation.
+            set; nothing held out for validation; ``device_resident=true`` and too little memory.
     """
     if not is_image_data(dataset):
         return None
     settings = parse_dataset(dataset)
     source = make_source(settings)
-    available, test = source.count("train"), source.count("test")
+    if trains_here and settings.device_resident is True:
+        require_room(source.size_bytes("train"), host_room(), "this machine")
+    available, test = count(source, "train"), count(source, "test")
     validation = held_out_count(available, settings.validation_fraction)
     train = available - validation
     if validation == 0 or train == 0:

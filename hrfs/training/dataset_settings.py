@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.settings import from_mapping, require_at_least, require_type
@@ -29,6 +29,13 @@ class DatasetSettings:
     """Part of the training set, in (0, 1), that is held out to compare trials."""
     augment: bool = False
     """Shift each training image by up to 4 pixels, and mirror half of them."""
+    cutout: int = 0
+    """Side, in pixels, of a square that is blotted out of each training image; 0: none."""
+    device_resident: bool | Literal["auto"] = "auto"
+    """``true``: the images lie where they are trained on, or the run is refused. ``false``:
+    processes read them and make the batches. ``auto``: the first if there is room."""
+    loader_workers: int = 2
+    """How many such processes each of training and evaluation has."""
     checksums: str = "standard"
     """``standard`` (the published MD5s), ``none``, or a file as ``md5sum`` prints it."""
     samples: int | None = None
@@ -47,6 +54,12 @@ class DatasetSettings:
             require_type(f"dataset.{name}", getattr(self, name), bool)
         require_at_least("dataset.batch_size", self.batch_size, 1)
         require_at_least("dataset.split_seed", self.split_seed, 0)
+        require_at_least("dataset.cutout", self.cutout, 0)
+        require_at_least("dataset.loader_workers", self.loader_workers, 1)
+        if not isinstance(self.device_resident, bool) and self.device_resident != "auto":
+            raise ConfigError(
+                "dataset.device_resident", self.device_resident, "must be auto, true or false"
+            )
         for name in ("samples", "num_classes", "channels", "image_size"):
             if getattr(self, name) is not None:
                 require_at_least(f"dataset.{name}", getattr(self, name), 1)

@@ -40,6 +40,7 @@ def test_both_layouts_packed_or_not(tmp_path: Path, layout: str, packed: bool) -
     write_all(tmp_path / layout, packed)
     source = FashionMnistSource(tmp_path, Checksums("none"))
     assert source.missing() == ()
+    assert source.size_bytes("test") == 30 * (28 * 28 + 8)
     read = source.read("test")
     assert read.images.shape == (30, 28, 28, 1)
     assert read.images[2, 3, 4, 0] == (2 * 784 + 3 * 28 + 4) % 256

@@ -50,7 +50,7 @@ def make_source(settings: DatasetSettings) -> ImageSource:
 
     Raises:
         ConfigError: there is none of that name, or it has not the classes, channels or size
-            that the settings describe.
+            that the settings describe; a square to cut out is larger than its images.
     """
     if settings.name not in SOURCES:
         raise ConfigError("dataset.name", settings.name, f"must be one of {', '.join(SOURCES)}")
@@ -63,4 +63,7 @@ def make_source(settings: DatasetSettings) -> ImageSource:
             raise ConfigError(
                 f"dataset.{key}", described, f"{settings.name} has {true}", "leave it as it was"
             )
+    if settings.cutout > source.facts.image_size:
+        rule = f"is more than the {source.facts.image_size} pixels of an image's side"
+        raise ConfigError("dataset.cutout", settings.cutout, rule)
     return source

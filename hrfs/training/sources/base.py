@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,10 @@ class LabelledImages:
         return len(self.labels)
 
 
+LABEL_BYTES = 8
+"""A label is an int64."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What a model must know of a dataset. ``image_size``: height and width in pixels."""
@@ -33,6 +38,17 @@ class ImageFacts:
     num_classes: int
     channels: int
     image_size: int
+
+    def size_bytes(self, samples: int) -> int:
+        """Bytes of so many images and their labels, decoded."""
+        return samples * (self.image_size**2 * self.channels + LABEL_BYTES)
+
+
+def joined(parts: Iterable[LabelledImages]) -> LabelledImages:
+    """One after the other; at least one."""
+    whole = list(parts)
+    images = np.concatenate([part.images for part in whole])
+    return LabelledImages(images, np.concatenate([part.labels for part in whole]))
 
 
 class ImageSource(abc.ABC):
@@ -58,6 +74,26 @@ class ImageSource(abc.ABC):
     def count(self, split: Split) -> int:
         """Number of samples, after the same checks as :meth:`read`."""
         return len(self.read(split))
+
+    def parts(self, split: Split) -> Iterator[LabelledImages]:
+        """The same images in the same order, in parts that fit into memory one at a time."""
+        yield self.read(split)
+
+    def files(self, split: Split) -> tuple[Path, ...]:
+        """The files on which the images depend, if there are any.
+
+        Raises:
+            ConfigError: a file is missing.
+        """
+        return ()
+
+    @abc.abstractmethod
+    def size_bytes(self, split: Split) -> int:
+        """Bytes that images and labels take up when decoded, or a little more; decodes nothing.
+
+        Raises:
+            ConfigError: a file is missing, or its head is no head of such a file.
+        """
 
     def missing(self) -> tuple[Path, ...]:
         """Files that are not there."""

@@ -24,6 +24,11 @@ class Checksums:
     choice: str = STANDARD
     """``standard``, ``none``, or the path of a file as ``md5sum`` prints it."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The user's own list, if there is one."""
+        return () if self.choice in (STANDARD, NONE) else (Path(self.choice),)
+
     def expected(self, standard: Mapping[str, str]) -> Mapping[str, str]:
         """The table that holds, given the published one.
 

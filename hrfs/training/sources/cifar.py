@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from hrfs.training.sources.base import (
     ImageSource,
     LabelledImages,
     Split,
+    joined,
     require_files,
     require_labels,
 )
@@ -102,14 +103,25 @@ class CifarSource(ImageSource):
         fetch_with_torchvision(self.variant.torchvision_name, self.root, self._remedy)
 
     def read(self, split: Split) -> LabelledImages:
+        return joined(self.parts(split))
+
+    def parts(self, split: Split) -> Iterator[LabelledImages]:
+        table = self.checksums.expected(self.variant.md5)
+        return (self._read_file(file, table) for file in self._batch_files(split))
+
+    def files(self, split: Split) -> tuple[Path, ...]:
+        return (*self._batch_files(split), *self.checksums.files)
+
+    def size_bytes(self, split: Split) -> int:
+        # they hold the images as they are, and say more of each than its label
+        return sum(file.stat().st_size for file in self._batch_files(split))
+
+    def _batch_files(self, split: Split) -> list[Path]:
         names = self.variant.train if split == "train" else self.variant.test
         files = [self._path(name) for name in names]
         absent = tuple(file for file in files if not file.is_file())
         require_files(self.root, absent, self._remedy)
-        table = self.checksums.expected(self.variant.md5)
-        parts = [self._read_file(file, table) for file in files]
-        images = np.concatenate([part.images for part in parts])
-        return LabelledImages(images, np.concatenate([part.labels for part in parts]))
+        return files
 
     def _path(self, name: str) -> Path:
         return self.root / self.variant.folder / name

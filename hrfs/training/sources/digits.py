@@ -38,6 +38,9 @@ class DigitsSource(ImageSource):
         test = held_out_count(SAMPLES, TEST_FRACTION)
         return test if split == "test" else SAMPLES - test
 
+    def size_bytes(self, split: Split) -> int:
+        return self.facts.size_bytes(self.count(split))
+
     def read(self, split: Split) -> LabelledImages:
         pixels, labels = read_table()
         train, test = hold_out(labels, TEST_FRACTION, generator(0, Stream.TEST_SPLIT))

@@ -8,10 +8,12 @@ of the gzip header), so the MD5 that is checked is that of the unpacked content.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +80,16 @@ class FashionMnistSource(ImageSource):
         require_labels(label_file, labels.astype(np.int64), NUM_CLASSES)
         return LabelledImages(images[..., np.newaxis], labels.astype(np.int64))
 
+    def files(self, split: Split) -> tuple[Path, ...]:
+        return (*map(self._existing, FILES[split]), *self.checksums.files)
+
+    def size_bytes(self, split: Split) -> int:
+        file = self._existing(FILES[split][0])
+        opener = gzip.open if file.suffix == ".gz" else open
+        with self._told(file), opener(file, "rb") as stream:
+            samples, _, _ = parse_idx_head(stream.read(idx_head_bytes(3)), dimensions=3)
+        return self.facts.size_bytes(samples)
+
     def _find(self, name: str) -> Path | None:
         folders = (self.root, self.root / "FashionMNIST" / "raw")
         candidates = (folder / file for folder in folders for file in (f"{name}.gz", name))
@@ -92,15 +104,24 @@ class FashionMnistSource(ImageSource):
             "dataset.download=true where there is a network"
         )
 
-    def _read_file(self, name: str, dimensions: int) -> tuple[Path, NDArray[np.uint8]]:
+    def _existing(self, name: str) -> Path:
         file = self._find(name)
         if file is None:
             require_files(self.root, (self.root / f"{name}.gz",), self._remedy)
             raise AssertionError("require_files raises for a missing file")
-        try:
+        return file
+
+    def _read_file(self, name: str, dimensions: int) -> tuple[Path, NDArray[np.uint8]]:
+        file = self._existing(name)
+        with self._told(file):
             data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
             verify(file, name, data, self.checksums.expected(MD5), self._remedy)
             return file, parse_idx(data, dimensions)
+
+    @contextlib.contextmanager
+    def _told(self, file: Path) -> Iterator[None]:
+        try:
+            yield
         except (EOFError, gzip.BadGzipFile, zlib.error, IdxError) as error:
             raise ConfigError(
                 "dataset.root", file, f"is cut short or no IDX file ({error})", self._remedy
@@ -117,11 +138,25 @@ def parse_idx(data: bytes, dimensions: int) -> NDArray[np.uint8]:
     Raises:
         IdxError: another element type or number of axes, or a wrong length.
     """
-    start = 4 + 4 * dimensions
-    magic = bytes((0, 0, _UNSIGNED_BYTES, dimensions))
-    if data[:4] != magic or len(data) < start:
-        raise IdxError(f"it begins with {data[:4]!r}, expected {magic!r}")
-    shape = struct.unpack(f">{dimensions}I", data[4:start])
+    start = idx_head_bytes(dimensions)
+    shape = parse_idx_head(data[:start], dimensions)
     if len(data) - start != math.prod(shape):
         raise IdxError(f"{len(data) - start} bytes of data, expected {math.prod(shape)}")
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def idx_head_bytes(dimensions: int) -> int:
+    """How long the head of an array with so many axes is."""
+    return 4 + 4 * dimensions
+
+
+def parse_idx_head(head: bytes, dimensions: int) -> tuple[int, ...]:
+    """The shape that it tells.
+
+    Raises:
+        IdxError: another element type or number of axes, or cut short.
+    """
+    magic = bytes((0, 0, _UNSIGNED_BYTES, dimensions))
+    if head[:4] != magic or len(head) < idx_head_bytes(dimensions):
+        raise IdxError(f"it begins with {head[:4]!r}, expected {magic!r}")
+    return struct.unpack(f">{dimensions}I", head[4:])
