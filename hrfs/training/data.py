@@ -1,8 +1,9 @@
 """The LightningDataModule of the datasets that come with hrfs.
 
-Images are decoded once per process and kept as bytes; a batch is gathered by index, augmented
+Images are decoded once per node and kept as bytes; a batch is gathered by index, augmented
 if asked and normalised when it is needed, on the device that trains: a GPU's worker has one
-core, and would wait for it. The test set is read only if a test loader is asked for, which
+core, and would wait for it. Images that have no room there are read by processes of their own,
+which work ahead. The test set is read only if a test loader is asked for, which
 slices never do.
 """
 
@@ -12,22 +13,24 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hrfs.training.augment import crop_and_flip, normalise
+from hrfs.training.augment import Augmentation
 from hrfs.training.dataset_check import prepare
 from hrfs.training.dataset_settings import DatasetSettings
 from hrfs.training.devices import CPU, to_device
 from hrfs.training.randomness import Stream, generator
+from hrfs.training.residency import Place, Residency
 from hrfs.training.sources import ImageSource, Split, make_source
+from hrfs.training.sources.shared import read_shared
 from hrfs.training.split import hold_out
 
 Batch = tuple[Tensor, Tensor]
 
-ROOM = 0.25
-"""Part of a GPU's free memory that a split of a dataset may take up."""
+HERE = Place(CPU, loader_workers=0)
 EVALUATION_FACTOR = 4
 """Batches without gradients are this much larger: they keep no activations, and a GPU waits for
 its host at each batch of small images."""
@@ -47,38 +50,48 @@ class MemoryImages(Dataset[Batch]):
         source: ImageSource,
         split: Split,
         indices: Tensor,
-        augment: bool,
-        device: torch.device = CPU,
+        augmentation: Augmentation,
+        residency: Residency,
+        place: Place = HERE,
     ) -> None:
         """
         Args:
             indices: int64, shape (length,), on the CPU: the samples that belong to this set.
-            augment: whether to crop and flip at random.
-            device: where the images are to lie.
+            residency: what decides about the place.
+            place: where the images are to lie.
         """
         self._source = source
         self._split: Split = split
         self.indices = indices
-        self._augment = augment
-        self._device = device
-        kept = decoded(source, split) if device == CPU else _copied(source, split, device)
+        self._augmentation = augmentation
+        self._residency = residency
+        self._device = place.device
+        self.loader_workers = place.loader_workers
+        """Processes that are to make the batches; 0: the one that trains."""
+        at_home = self._device == CPU
+        kept = decoded(source, split) if at_home else _copied(source, split, self._device)
         self._images, self._labels = kept
 
     def on_device(self, device: torch.device) -> MemoryImages:
-        """This set with its images on ``device``, or where they are if there is no room."""
-        if device == self._device or not _has_room(self._source, self._split, device):
+        """This set with its images on ``device``, or on the CPU if there is no room.
+
+        Raises:
+            ConfigError: there is none, and they are to lie there all the same.
+        """
+        place = self._residency.place(self._source, self._split, device)
+        if place == Place(self._device, self.loader_workers):
             return self
-        return MemoryImages(self._source, self._split, self.indices, self._augment, device)
+        return MemoryImages(
+            self._source, self._split, self.indices, self._augmentation, self._residency, place
+        )
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitems__(self, positions: list[int]) -> Batch:
         chosen = to_device(self.indices[torch.as_tensor(positions)], self._device)
-        images = self._images[chosen]
-        if self._augment:
-            images = crop_and_flip(images)
-        return normalise(images).permute(0, 3, 1, 2), self._labels[chosen]
+        images = self._augmentation.apply(self._images[chosen])
+        return images.permute(0, 3, 1, 2), self._labels[chosen]
 
     def __getitem__(self, position: int) -> Batch:
         images, labels = self.__getitems__([position])
@@ -92,25 +105,23 @@ def as_it_is(batch: Any) -> Any:
 
 @lru_cache(maxsize=4)
 def decoded(source: ImageSource, split: Split) -> tuple[Tensor, Tensor]:
-    """Images and labels of one split, read on first use and then kept by this process."""
-    loaded = source.read(split)
-    # copies, because arrays that look into a file's bytes are read-only
-    return torch.tensor(loaded.images), torch.tensor(loaded.labels)
+    """Images and labels of one split, read on first use and then kept by this process.
+
+    Where all processes of a node share them they must not be written to: it would make copies.
+    """
+    loaded = read_shared(source, split)
+    return _tensor(loaded.images), _tensor(loaded.labels)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """A view; a copy of an array that looks into a file's bytes, for such are read-only."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 @lru_cache(maxsize=4)
 def _copied(source: ImageSource, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     images, labels = decoded(source, split)
     return images.to(device), labels.to(device)
-
-
-@lru_cache(maxsize=4)
-def _has_room(source: ImageSource, split: Split, device: torch.device) -> bool:
-    """Whether a split may lie on ``device``; answered once, or it would refuse what is there."""
-    if device.type != "cuda":
-        return device == CPU  # of other accelerators nothing was measured
-    free, _ = torch.cuda.mem_get_info(device)
-    return decoded(source, split)[0].nbytes <= ROOM * free
 
 
 @lru_cache(maxsize=4)
@@ -156,10 +167,14 @@ class ImageData(LightningDataModule):
         return _held_out(self._source, settings.validation_fraction, settings.split_seed)
 
     def _loader(self, split: Split, indices: Tensor, training: bool = False) -> DataLoader[Batch]:
-        augment = training and self.settings.augment
+        settings = self.settings
+        augmentation = (
+            Augmentation(settings.augment, settings.cutout) if training else Augmentation()
+        )
+        residency = Residency(settings.device_resident, settings.loader_workers)
         return DataLoader(
-            MemoryImages(self._source, split, indices, augment),
-            batch_size=self.settings.batch_size * (1 if training else EVALUATION_FACTOR),
+            MemoryImages(self._source, split, indices, augmentation, residency),
+            batch_size=settings.batch_size * (1 if training else EVALUATION_FACTOR),
             shuffle=training,
             drop_last=training,
             collate_fn=as_it_is,

@@ -7,118 +7,52 @@ way to one that knows which iteration comes next.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from hrfs.core.populations import Populations
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.devices import CPU
+from hrfs.training.draws import Draw, Draws, seed_everything
+from hrfs.training.lasting import LastingLoader, SliceBatches
 from hrfs.training.randomness import Stream, batch_indices, derive, generator
 
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One batch to be loaded: which samples, and the seed of what is random about them."""
-
-    seed: int
-    indices: list[int]
+__all__ = ["Batches", "seed_everything"]
 
 
-def seed_everything(seed: int) -> None:
-    """Seed torch (all devices), numpy and Python's ``random``; ``seed`` has 64 bits."""
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed asks every backend: 0.3 ms
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.manual_seed_all(seed)
-    np.random.seed(seed % 2**32)  # users' transforms draw from it
-    random.seed(seed)
-
-
-@runtime_checkable
-class Placeable(Protocol):
-    """A dataset that can make its batches on the device that trains.
-
-    Asked for without worker processes alone, in which a GPU may not be used.
-    """
-
-    def on_device(self, device: torch.device) -> Any:
-        """The same samples, on ``device`` if they fit there. Called for each slice: be quick."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """What is done to the tensors of a batch before it leaves the loader."""
-
-    channels_last: bool
-    """Memory order of images, which are the tensors of four dimensions."""
-    pin: bool
-    """Put tensors where a GPU can read them by itself: from other memory the host would have
-    to wait, at each batch, until the GPU has done all that was given to it before."""
-
-    def of(self, batch: Any) -> Any:
-        """``batch``, prepared: tensors in dictionaries, lists and tuples are found."""
-        if isinstance(batch, Tensor):
-            if batch.dim() == 4:
-                wanted = torch.channels_last if self.channels_last else torch.contiguous_format
-                batch = batch.contiguous(memory_format=wanted)
-            return batch.pin_memory() if self.pin and batch.device == CPU else batch
-        if isinstance(batch, dict):
-            return {key: self.of(value) for key, value in batch.items()}
-        if type(batch) in (list, tuple):
-            return type(batch)(self.of(value) for value in batch)
-        return batch
-
-
-class SeededBatches(Dataset[Any]):
-    """Gives whole batches of another map-style dataset, each under its own seed."""
-
-    def __init__(
-        self, dataset: Any, collate: Callable[[Any], Any], preparation: Preparation
-    ) -> None:
-        self._dataset = dataset
-        self._collate = collate
-        self._preparation = preparation
-
-    def __getitem__(self, draw: Draw) -> Any:
-        seed_everything(draw.seed)
-        if callable(getattr(self._dataset, "__getitems__", None)):
-            samples = self._dataset.__getitems__(draw.indices)
-        else:
-            samples = [self._dataset[index] for index in draw.indices]
-        return self._preparation.of(self._collate(samples))
-
-
-class Draws:
-    """A fixed sequence of draws; stands where a loader expects a sampler."""
-
-    def __init__(self, draw: Callable[[int], Draw], start: int, stop: int) -> None:
-        self._draw = draw
-        self._range = range(start, stop)
-
-    def __len__(self) -> int:
-        return len(self._range)
-
-    def __iter__(self) -> Iterator[Draw]:
-        return map(self._draw, self._range)
-
-
-@dataclass(frozen=True)
 class Batches:
     """The training and validation batches of one data module."""
 
-    training: DataLoader[Any]
-    validation: DataLoader[Any]
-    populations: Populations
-    channels_last: bool = True
-    validation_samples: int | None = None
+    def __init__(
+        self,
+        training: DataLoader[Any],
+        validation: DataLoader[Any],
+        populations: Populations,
+        channels_last: bool = True,
+        validation_samples: int | None = None,
+    ) -> None:
+        """
+        Args:
+            populations: which trial belongs to which seed.
+            channels_last: memory order of images.
+            validation_samples: size of the fixed subset to evaluate on; None: all.
 
-    def __post_init__(self) -> None:
+        Raises:
+            ConfigError: a loader that cannot be taken apart, or too few samples.
+        """
+        self.training = training
+        self.validation = validation
+        self.populations = populations
+        self.validation_samples = validation_samples
+        self._check()
+        self._for_training = LastingLoader(training, channels_last)
+        self._for_validation = LastingLoader(validation, channels_last)
+
+    def _check(self) -> None:
         size, samples = _batch_size(self.training, "train"), len(_dataset(self.training, "train"))
         _batch_size(self.validation, "val")
         if size > samples:
@@ -130,7 +64,7 @@ class Batches:
 
     def for_slice(
         self, trial: int, from_iteration: int, iterations: int, device: torch.device = CPU
-    ) -> DataLoader[Any]:
+    ) -> SliceBatches:
         """Batches ``from_iteration`` to ``from_iteration + iterations - 1`` of ``trial``.
 
         ``device`` is where they are needed: they may lie there already.
@@ -146,9 +80,9 @@ class Batches:
             )
 
         stop = from_iteration + iterations
-        return self._rebuild(self.training, Draws(draw, from_iteration, stop), device)
+        return self._for_training.batches(Draws(draw, from_iteration, stop), device)
 
-    def for_validation(self, trial: int, device: torch.device = CPU) -> DataLoader[Any]:
+    def for_validation(self, trial: int, device: torch.device = CPU) -> SliceBatches:
         """The validation split, or its fixed subset, in the same order each time.
 
         The same for all trials of a population.
@@ -160,7 +94,8 @@ class Batches:
             content = derive(seed, Stream.VALIDATION_SUBSET, batch + 1)
             return Draw(content, chosen[batch * size : (batch + 1) * size])
 
-        return self._rebuild(self.validation, Draws(draw, 0, -(-len(chosen) // size)), device)
+        draws = Draws(draw, 0, -(-len(chosen) // size))
+        return self._for_validation.batches(draws, device)
 
     def validation_subset(self, seed: int) -> list[int]:
         """Positions in the validation set that the population of ``seed`` is evaluated on,
@@ -172,22 +107,21 @@ class Batches:
         order = generator(seed, Stream.VALIDATION_SUBSET, 0).permutation(available)
         return sorted(order[:wanted].tolist())
 
-    def _rebuild(
-        self, loader: DataLoader[Any], draws: Draws, device: torch.device
-    ) -> DataLoader[Any]:
-        samples: Any = loader.dataset
-        in_process, to_gpu = loader.num_workers == 0, device.type == "cuda"
-        if in_process and isinstance(samples, Placeable):
-            samples = samples.on_device(device)
-        preparation = Preparation(self.channels_last, pin=in_process and to_gpu)
-        return DataLoader(
-            SeededBatches(samples, loader.collate_fn, preparation),
-            batch_size=None,  # SeededBatches gives whole batches
-            sampler=draws,
-            num_workers=loader.num_workers,
-            pin_memory=to_gpu and not in_process,
-            worker_init_fn=loader.worker_init_fn,
-        )
+    def close(self) -> None:
+        """End the processes of both loaders; the next slice starts new ones."""
+        self._for_training.close()
+        self._for_validation.close()
+
+    @contextmanager
+    def closed_on_failure(self) -> Iterator[None]:
+        """Start anew after an exception in this block: batches may be on their way, or a process
+        may have died.
+        """
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
 
 def _dataset(loader: DataLoader[Any], split: str) -> Any:

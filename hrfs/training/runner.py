@@ -26,8 +26,9 @@ What a LightningModule of the user's own owes:
 What a LightningDataModule of the user's own owes: ``train_dataloader`` and ``val_dataloader``
 (and ``test_dataloader`` for the winner), each one torch DataLoader over a map-style dataset,
 built with ``batch_size``. hrfs keeps dataset, batch size, collate function and
-worker processes, and replaces the sampler by its own, so that batch i of a trial is the
-same wherever it is trained. ``prepare_data`` must find its work done the second time.
+worker processes (which last as long as the runner, so a dataset must not be changed between
+slices), and replaces the sampler by its own, so that batch i of a trial is the same wherever it
+is trained. ``prepare_data`` must find its work done the second time.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ class LightningSliceRunner:
         # If the fit fails they are not kept: a module would hold on to a GPU's memory.
         trainer, self._kept_trainer = self._kept_trainer, None
         module, self._kept_module = self._module, None
-        with quiet(), memory_hint(request.worker):
+        with quiet(), memory_hint(request.worker), batches.closed_on_failure():
             if trainer is None or trainer.on_gpu != request.worker.on_gpu:
                 trainer = SliceTrainer(request.worker, self._settings.trainer)
             training = batches.for_slice(
@@ -207,6 +208,11 @@ class LightningSliceRunner:
         if callback.last_lr is not None:
             metrics.setdefault("train/lr", callback.last_lr)
         return metrics
+
+    def close(self) -> None:
+        """End the processes that load data; the next slice starts new ones."""
+        if self._kept_batches is not None:
+            self._kept_batches.close()
 
     @property
     def _module(self) -> LightningModule:

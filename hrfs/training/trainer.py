@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.strategies import SingleDeviceStrategy
-from torch.utils.data import DataLoader
 
 from hrfs.experiment.records import WorkerInfo
 from hrfs.training.devices import CPU
@@ -84,8 +83,8 @@ class SliceTrainer:
         self,
         module: LightningModule,
         callback: Callback,
-        training: DataLoader[Any],
-        validation: DataLoader[Any],
+        training: Iterable[Any],
+        validation: Iterable[Any],
     ) -> dict[str, float]:
         """One epoch over ``training``, then one over ``validation``; what was logged.
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from training_helpers import synthetic
 
-from hrfs.training.augment import PADDING, crop_and_flip, normalise
+from hrfs.experiment.errors import ConfigError
+from hrfs.training.augment import PADDING, Augmentation, crop_and_flip, cutout, normalise
 from hrfs.training.data import ImageData, decoded
 from hrfs.training.randomness import Stream, batch_indices, derive, generator
 from hrfs.training.sources.base import LabelledImages, Split
@@ -45,6 +46,94 @@ def test_augmentation_comes_from_the_global_seed_alone() -> None:
     torch.manual_seed(1)
     assert torch.equal(first, crop_and_flip(images))
     assert not torch.equal(first, crop_and_flip(images))
+
+
+def pixel_by_pixel(images: torch.Tensor) -> torch.Tensor:
+    """What crop_and_flip draws, done by an index for each pixel."""
+    batch, height, width, _ = images.shape
+    padded = torch.nn.functional.pad(images, [0, 0, PADDING, PADDING, PADDING, PADDING])
+    top, left = torch.randint(0, 2 * PADDING + 1, (2, batch, 1)).unbind()
+    columns = left + torch.arange(width)
+    columns = torch.where(torch.rand(batch, 1) < 0.5, columns.flip(1), columns)
+    rows = top + torch.arange(height)
+    return padded[torch.arange(batch)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+@pytest.mark.parametrize("shape", [(40, 9, 12, 3), (1, 8, 8, 1), (7, 1, 5, 2)])
+def test_windows_give_what_an_index_for_each_pixel_gives(shape: tuple[int, ...]) -> None:
+    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    before = images.clone()
+    torch.manual_seed(3)
+    wanted = pixel_by_pixel(images)
+    torch.manual_seed(3)
+    assert torch.equal(crop_and_flip(images), wanted)
+    assert torch.equal(images, before), "they lie in memory that all share"
+
+
+@pytest.mark.parametrize(("side", "least"), [(1, 1), (4, 4), (5, 9), (8, 16)])
+def test_cutout_blots_out_one_square_that_may_reach_over_an_edge(side: int, least: int) -> None:
+    torch.manual_seed(0)
+    out = cutout(torch.ones(300, 8, 10, 3), side)
+    assert set(out.unique().tolist()) <= {0.0, 1.0}
+    sizes, centres = set(), set()
+    for image in out:
+        black = (image == 0).all(2)
+        assert torch.equal(black, (image == 0).any(2)), "in all channels alike"
+        rows, columns = black.any(1).nonzero()[:, 0], black.any(0).nonzero()[:, 0]
+        assert int(black.sum()) == len(rows) * len(columns), "a rectangle"
+        assert rows.tolist() == list(range(rows[0], rows[-1] + 1))
+        sizes.add(int(black.sum()))
+        centres.add((int(rows[0]), int(columns[0])))
+    assert min(sizes) >= least
+    assert max(sizes) == side * side
+    assert len(centres) > 15
+
+
+def test_cutout_may_cover_the_whole_image() -> None:
+    torch.manual_seed(0)
+    assert (cutout(torch.ones(50, 4, 4, 1), 4).flatten(1).sum(1) == 0).any()
+
+
+def test_augmentation_draws_no_more_than_it_needs() -> None:
+    images = torch.randint(0, 256, (5, 8, 8, 3), dtype=torch.uint8)
+    torch.manual_seed(1)
+    plain = Augmentation(crop_and_flip=True).apply(images)
+    after = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(plain, normalise(crop_and_flip(images))), "batches of older runs stay"
+    assert torch.equal(torch.rand(1), after)
+    torch.manual_seed(1)
+    square = Augmentation(crop_and_flip=True, cutout=3).apply(images)
+    changed = square != plain
+    assert changed.flatten(1).any(1).all()
+    assert (square[changed] == 0).all()
+
+
+def test_training_images_alone_are_augmented() -> None:
+    module = data(augment=True, cutout=4)
+    kept, held = module.train_dataloader().dataset, module.val_dataloader().dataset
+    plain = data()
+    assert not torch.equal(
+        kept.__getitems__([0, 1])[0], plain.train_dataloader().dataset.__getitems__([0, 1])[0]
+    )
+    assert torch.equal(
+        held.__getitems__([0, 1])[0], plain.val_dataloader().dataset.__getitems__([0, 1])[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cutout": 9}, r"dataset\.cutout=9: is more than the 8 pixels of an image's side"),
+        ({"cutout": -1}, r"dataset\.cutout=-1: must be a whole number >= 0"),
+        ({"loader_workers": 0}, r"dataset\.loader_workers=0: must be a whole number >= 1"),
+        ({"device_resident": "gpu"}, r"device_resident=gpu: must be auto, true or false"),
+        ({"device_resident": 1}, r"device_resident=1: must be auto, true or false"),
+    ],
+)
+def test_settings_that_cannot_be(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        data(**change)
 
 
 def test_hold_out_is_disjoint_complete_and_even() -> None:

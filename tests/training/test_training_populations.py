@@ -122,7 +122,7 @@ def test_each_population_is_compared_on_its_own_subset(tmp_path: Path) -> None:
     chosen = {seed: batches.validation_subset(seed) for seed in SEEDS}
     assert chosen[0] != chosen[1] != chosen[2]
     for trial, seed in ((0, 0), (SIZE - 1, 0), (SIZE, 1), (AMONG_ALL, 1), (12, 2)):
-        draws = list(batches.for_validation(trial).sampler)
+        draws = list(batches.for_validation(trial).draws)
         assert [index for draw in draws for index in draw.indices] == chosen[seed]
 
 
