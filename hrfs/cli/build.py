@@ -22,12 +22,15 @@ from hrfs.experiment.cluster import (
 from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.launch import HRFS, REPLAY, RunnerSpec, SchedulerChoice
 from hrfs.experiment.plan import Plan
+from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.schedule import Schedule
 from hrfs.training.dataset_settings import resolve_paths
+from hrfs.training.device_check import check_compiler, check_workers
 from hrfs.training.settings import RunnerSettings
 
 RUNNER_FACTORY = "hrfs.training.runner:build"
 FINAL_EVALUATION = "hrfs.training.final:evaluate_winner"
+WORKER_CHECK = "hrfs.training.device_check:check_workers"
 RUNNER_KEYS = ("model", "dataset", "trainer", "seed", "allowed_targets")
 OTHER_NODES = "default"
 """Key of ``cluster.allocation`` for the nodes that it does not name."""
@@ -113,8 +116,21 @@ def build_runner(config: Mapping[str, Any]) -> RunnerSpec:
         del settings["seed"]
         settings |= {"seeds": config["seeds"], "population_size": _size(config)}
     settings["dataset"] = resolve_paths(config["dataset"])  # workers run in other folders
-    RunnerSettings.from_plain(settings)
-    return RunnerSpec(factory=RUNNER_FACTORY, settings=settings, final=FINAL_EVALUATION)
+    _check_devices(settings, config["cluster"])
+    return RunnerSpec(
+        factory=RUNNER_FACTORY, settings=settings, final=FINAL_EVALUATION, check=WORKER_CHECK
+    )
+
+
+def _check_devices(settings: Mapping[str, Any], cluster: Mapping[str, Any]) -> None:
+    """What this machine cannot do, if it is the one to do it; emulated workers are on its CPU."""
+    trainer = RunnerSettings.from_plain(settings).trainer
+    if cluster["mode"] != "address":
+        check_compiler(trainer)
+    if cluster["mode"] == "emulated":
+        workers = (EmulatedWorker(**worker) for worker in cluster["emulated"])
+        infos = [WorkerInfo(w.name, w.kind, "here", w.threads) for w in workers]
+        check_workers(settings, infos)
 
 
 def build_cluster(config: Mapping[str, Any]) -> ClusterSettings:

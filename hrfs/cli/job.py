@@ -105,9 +105,10 @@ def train(
 
 def _write_environment(out_dir: Path) -> None:
     from hrfs.reporting import write_environment
+    from hrfs.reporting.assembly import ENVIRONMENT
 
     try:
-        write_environment(out_dir / "environment.json")
+        write_environment(out_dir / ENVIRONMENT)
     except OSError as error:
         raise unwritable(error, str(out_dir)) from error
 

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from hrfs.experiment.event_log import EVENTS_NAME, parse_log
 from hrfs.experiment.event_replay import Replay, rebuild
 from hrfs.experiment.launch import RAY_PBT, TRIALS_FOLDER, Status
 from hrfs.experiment.plan import Plan
+from hrfs.training.settings import RunnerSettings
 
 if TYPE_CHECKING:
     from hrfs.reporting import History
@@ -85,7 +87,25 @@ def _go_on(folder: Path, config: Mapping[str, Any], plan: Plan, launch: Launch) 
     if changed:
         history.warn(f"slices.csv was put right by the event log: {changed}")
     _tell(folder, replay, history)
+    launch = with_choices(launch, folder)
     return train(config, plan, launch, folder, history, replay).status
+
+
+def with_choices(launch: Launch, folder: Path) -> Launch:
+    """What the workers chose before, where the trainer leaves a choice to them, they keep.
+
+    Raises:
+        ConfigError: the file that has it cannot be read.
+    """
+    if not RunnerSettings.from_plain(launch.runner.settings).trainer.undecided:
+        return launch
+    from hrfs.reporting.assembly import ENVIRONMENT
+    from hrfs.reporting.worker_facts import read_worker_facts
+
+    told = read_worker_facts(folder / ENVIRONMENT)
+    chosen = {name: facts["trainer"] for name, facts in told.items() if "trainer" in facts}
+    settings = {**launch.runner.settings, "chosen": chosen}
+    return replace(launch, runner=replace(launch.runner, settings=settings))
 
 
 def _read_events(folder: Path, plan: Plan, launch: Launch, history: History) -> Replay | None:

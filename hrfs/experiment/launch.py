@@ -95,6 +95,9 @@ class RunnerSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     final: str | None = None
     """``package.module:name`` of the function that evaluates and exports the winner."""
+    check: str | None = None
+    """``package.module:name`` of the function that is given the settings and the workers, and
+    refuses (ConfigError) those that cannot train so. The driver calls it: it imports no torch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import (
@@ -32,6 +32,9 @@ class RunObserver(Protocol):
 
     def on_worker_state(self, time_s: float, worker: str, state: str, reason: str) -> None:
         """The scheduler retired, recalled or kept waiting a worker."""
+
+    def on_worker_facts(self, time_s: float, worker: str, facts: Mapping[str, Any]) -> None:
+        """A worker told of itself, as plain values: how it trains, on what."""
 
     def on_slice_start(self, start: SliceStart) -> None:
         """A slice was handed to its worker."""
@@ -68,6 +71,8 @@ class Observer:
     ) -> None: ...
 
     def on_worker_state(self, time_s: float, worker: str, state: str, reason: str) -> None: ...
+
+    def on_worker_facts(self, time_s: float, worker: str, facts: Mapping[str, Any]) -> None: ...
 
     def on_slice_start(self, start: SliceStart) -> None: ...
 
@@ -108,6 +113,10 @@ class Observers:
     def on_worker_state(self, time_s: float, worker: str, state: str, reason: str) -> None:
         for observer in self._observers:
             observer.on_worker_state(time_s, worker, state, reason)
+
+    def on_worker_facts(self, time_s: float, worker: str, facts: Mapping[str, Any]) -> None:
+        for observer in self._observers:
+            observer.on_worker_facts(time_s, worker, facts)
 
     def on_slice_start(self, start: SliceStart) -> None:
         for observer in self._observers:
@@ -163,6 +172,9 @@ class LateObservers(Observers):
 
     def on_worker_state(self, time_s: float, worker: str, state: str, reason: str) -> None:
         self._untold.append(partial(super().on_worker_state, time_s, worker, state, reason))
+
+    def on_worker_facts(self, time_s: float, worker: str, facts: Mapping[str, Any]) -> None:
+        self._untold.append(partial(super().on_worker_facts, time_s, worker, facts))
 
     def on_slice_start(self, start: SliceStart) -> None:
         self._untold.append(partial(super().on_slice_start, start))

@@ -52,6 +52,8 @@ class SliceResult:
     evaluate_s: float
     diverged: bool = False
     """True if a loss or a weight became NaN or infinite: the trial then ranks last."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What is to be written down of the worker, as plain values: how it trains, on what."""
 
 
 class SliceRunner(Protocol):

@@ -16,12 +16,14 @@ from hrfs.reporting.summary import summarise, write_summary
 from hrfs.reporting.tensorboard import TensorBoard, write_test_metrics
 from hrfs.reporting.tensorboard_image import write_timeline
 from hrfs.reporting.trials_csv import TrialsCsv
+from hrfs.reporting.worker_facts import WorkerFacts
 
 SLICES = "slices.csv"
 TRIALS = "trials.csv"
 SUMMARY = "summary.json"
 FAILURES = "failures.log"
 TENSORBOARD = "tensorboard"
+ENVIRONMENT = "environment.json"
 
 
 def make_observers(
@@ -37,6 +39,7 @@ def make_observers(
         SliceCsv(out_dir / SLICES, history.warn),
         TrialsCsv(out_dir / TRIALS, history),
         FailureLog(out_dir / FAILURES, history.warn),
+        WorkerFacts(out_dir / ENVIRONMENT, history.warn),
         TensorBoard(out_dir / TENSORBOARD, history),
         Console(history, console_mode, every_s),
     ]

@@ -1,4 +1,7 @@
-"""``environment.json``: what the run was run with. No environment variables, no secrets."""
+"""``environment.json``: what the run was run with. No environment variables, no secrets.
+
+What its workers tell of themselves is added as they come, see :mod:`hrfs.reporting.worker_facts`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Any
 
 import hrfs
 from hrfs.experiment.files import write_atomically
+from hrfs.experiment.hardware import cpu_model
 
 PACKAGES = (
     "hrfs",
@@ -84,16 +88,6 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
     changes = _output([*git, "status", "--porcelain", "--untracked-files=no"])
     return {"commit": commit.strip(), "dirty": None if changes is None else bool(changes.strip())}
-
-
-def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
-    """Model name of the CPU, from Linux's ``cpuinfo`` or else from :mod:`platform`."""
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or None
 
 
 def gpus() -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from hrfs.training.datamodules import build_data, prepare_node
 from hrfs.training.export import export
 from hrfs.training.memory import memory_hint
 from hrfs.training.modules import ModuleFactory, put_state
-from hrfs.training.settings import RunnerSettings
+from hrfs.training.settings import EXACT, RunnerSettings
 from hrfs.training.state import load_state
 from hrfs.training.trainer import make_trainer, quiet, set_threads
 
@@ -52,7 +52,7 @@ def evaluate_winner(
     module = ModuleFactory(checked).build(state.identity, state.hyper_parameters)
     put_state(module, state, checkpoint_file)
     with quiet():
-        trainer = make_trainer(worker, checked.trainer)
+        trainer = make_trainer(worker, checked.trainer.decided(EXACT))
         trainer.strategy.connect(module)
         export(trainer, module, export_to)
         if not is_overridden("test_step", module):

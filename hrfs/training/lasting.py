@@ -96,6 +96,12 @@ class LastingLoader:
             self._made, self._device = self._make(device), device
         return SliceBatches(self._made, self._turn, draws)
 
+    def put_in_order(self, channels_last: bool) -> None:
+        """From now on give images in that memory order."""
+        if channels_last != self._channels_last:
+            self.close()
+        self._channels_last = channels_last
+
     def close(self) -> None:
         """End the loader's processes, if it has any; :meth:`batches` starts new ones."""
         self._made = None  # a DataLoader ends its processes with itself

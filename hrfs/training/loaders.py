@@ -62,6 +62,11 @@ class Batches:
         if len(_dataset(self.validation, "val")) == 0:
             raise ConfigError("dataset", "val_dataloader()", "has no samples to compare trials on")
 
+    def put_in_order(self, channels_last: bool) -> None:
+        """From now on give images in that memory order."""
+        for loader in (self._for_training, self._for_validation):
+            loader.put_in_order(channels_last)
+
     def for_slice(
         self, trial: int, from_iteration: int, iterations: int, device: torch.device = CPU
     ) -> SliceBatches:

@@ -14,7 +14,7 @@ from hrfs.experiment.checkpoint import CheckpointError
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.loaders import seed_everything
 from hrfs.training.randomness import Identity, Stream, derive
-from hrfs.training.settings import RunnerSettings
+from hrfs.training.settings import RunnerSettings, TrainerSettings
 from hrfs.training.state import TrialState
 from hrfs.training.targets import TARGET, accepts, construct, instantiate, locate
 
@@ -68,9 +68,27 @@ class ModuleFactory:
         arguments.update(self.accepted(hyperparameters))
         built = instantiate(arguments, "model", self._settings.allowed_targets)
         module: LightningModule = construct(self._class, built, "model")
-        if self._settings.trainer.channels_last:
+        if self._settings.trainer.channels_last:  # "auto" begins so
             module.to(memory_format=torch.channels_last)
         return module
+
+
+def prepare(module: LightningModule, trainer: TrainerSettings) -> None:
+    """Give the weights their memory order, and have the training step compiled if it is to be.
+
+    Weights keep their values and names. Evaluation is not compiled: its last batch is short, and
+    each shape is compiled anew.
+    """
+    wanted = torch.channels_last if trainer.channels_last else torch.contiguous_format
+    images = (weight for weight in module.parameters() if weight.dim() == 4)
+    if not all(weight.is_contiguous(memory_format=wanted) for weight in images):
+        module.to(memory_format=wanted)
+    compiled = "training_step" in vars(module)
+    if trainer.compile and not compiled:
+        mode = "default" if trainer.compile is True else trainer.compile
+        module.training_step = torch.compile(module.training_step, mode=mode)  # type: ignore[method-assign]
+    elif compiled and not trainer.compile:
+        del module.training_step
 
 
 def group_keys(optimizer_states: list[dict[str, Any]]) -> set[str]:

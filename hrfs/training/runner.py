@@ -40,8 +40,10 @@ from typing import Any
 
 from pytorch_lightning import LightningModule
 
+from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import SliceRequest, SliceResult
 from hrfs.training.datamodules import build_data, prepare_node
+from hrfs.training.decision import Decision, decide
 from hrfs.training.health import is_healthy
 from hrfs.training.loaders import Batches
 from hrfs.training.memory import memory_hint
@@ -49,12 +51,13 @@ from hrfs.training.modules import (
     ModuleFactory,
     group_keys,
     note_hyperparameters,
+    prepare,
     put_state,
     take_extra,
 )
 from hrfs.training.progress import Progress
 from hrfs.training.randomness import Identity
-from hrfs.training.settings import RunnerSettings
+from hrfs.training.settings import RunnerSettings, TrainerSettings
 from hrfs.training.slice_callback import SliceCallback
 from hrfs.training.state import TrialState, load_state, save_state
 from hrfs.training.trainer import SliceTrainer, quiet, set_threads
@@ -88,6 +91,7 @@ class LightningSliceRunner:
         self._kept_batches: Batches | None = None
         self._kept_module: LightningModule | None = None
         self._kept_trainer: SliceTrainer | None = None
+        self._decisions: dict[WorkerInfo, Decision] = {}
         self._built_with: dict[str, Any] = {}
         self._fresh_trial: Identity | None = None
         self._progress: Progress | None = None
@@ -161,6 +165,7 @@ class LightningSliceRunner:
         batches = self._batches()
         identity = self._settings.populations.identity(request.trial)
         progress = self._hold(identity, request.hyperparameters)
+        decision = self._decide(request, batches)
         self._progress = None  # what an interrupted fit leaves behind is no state
         callback = SliceCallback(
             request,
@@ -170,7 +175,7 @@ class LightningSliceRunner:
             progress.precision_state,
             self._settings.lr_shape,
         )
-        metrics = self._fit(request, batches, callback)
+        metrics = self._fit(request, batches, callback, decision.trainer)
         self._progress = Progress(
             identity,
             request.from_iteration + request.iterations,
@@ -181,17 +186,37 @@ class LightningSliceRunner:
         losses = [callback.mean_loss, metrics.get("train/loss")]
         finite = all(math.isfinite(loss) for loss in losses if loss is not None)
         healthy = finite and is_healthy(self._module, callback.optimizer_states)
-        return SliceResult(metrics, callback.train_s, callback.evaluate_s, diverged=not healthy)
+        return SliceResult(
+            metrics,
+            callback.train_s,
+            callback.evaluate_s,
+            diverged=not healthy,
+            facts=decision.facts,
+        )
+
+    def _decide(self, request: SliceRequest, batches: Batches) -> Decision:
+        """How the worker trains; settled before its first slice here."""
+        if request.worker not in self._decisions:
+            with memory_hint(request.worker):
+                decision = decide(self._settings, request, self._module, batches)
+            self._decisions[request.worker] = decision
+        return self._decisions[request.worker]
 
     def _fit(
-        self, request: SliceRequest, batches: Batches, callback: SliceCallback
+        self,
+        request: SliceRequest,
+        batches: Batches,
+        callback: SliceCallback,
+        settings: TrainerSettings,
     ) -> dict[str, float]:
         # If the fit fails they are not kept: a module would hold on to a GPU's memory.
         trainer, self._kept_trainer = self._kept_trainer, None
         module, self._kept_module = self._module, None
         with quiet(), memory_hint(request.worker), batches.closed_on_failure():
-            if trainer is None or trainer.on_gpu != request.worker.on_gpu:
-                trainer = SliceTrainer(request.worker, self._settings.trainer)
+            if trainer is None or not trainer.serves(request.worker, settings):
+                trainer = SliceTrainer(request.worker, settings)
+            prepare(module, settings)
+            batches.put_in_order(bool(settings.channels_last))
             training = batches.for_slice(
                 request.trial, request.from_iteration, request.iterations, trainer.device
             )
@@ -228,8 +253,7 @@ class LightningSliceRunner:
                 self._data.train_dataloader(),
                 self._data.val_dataloader(),
                 self._settings.populations,
-                self._settings.trainer.channels_last,
-                self._settings.trainer.validation_samples,
+                validation_samples=self._settings.trainer.validation_samples,
             )
         return self._kept_batches
 

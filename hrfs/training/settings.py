@@ -13,6 +13,13 @@ from hrfs.experiment.errors import ConfigError
 from hrfs.training.lr_shapes import CONSTANT, LR_SCHEDULES, LrShape
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+AUTO = "auto"
+"""Left to a measurement on each worker, see :mod:`hrfs.training.probe`."""
+CHOOSABLE = ("precision", "channels_last", "compile")
+"""What may be left to it."""
+EXACT: Mapping[str, Any] = {"precision": "32-true", "channels_last": True, "compile": False}
+"""What is ``auto`` begins as, and the winner is tested by."""
 _Settings = TypeVar("_Settings")
 
 
@@ -21,8 +28,8 @@ class TrainerSettings:
     """How slices are trained (``conf/trainer``)."""
 
     precision: str = "32-true"
-    """Lightning's name of the number format."""
-    channels_last: bool = True
+    """Lightning's name of the number format; ``auto``: each worker's fastest."""
+    channels_last: bool | Literal["auto"] = True
     """Memory order of images and weights; the faster one on CPU and on GPU."""
     validation_samples: int | None = None
     """Size of a fixed, seeded subset of the validation split; None evaluates all of it."""
@@ -33,13 +40,21 @@ class TrainerSettings:
     ``lr``: ``constant``, ``cosine`` or ``one_cycle``."""
     warmup_fraction: float = 0.2
     """Part of it, at least 0 and below 1, in which the rate of ``one_cycle`` rises."""
+    compile: bool | str = False
+    """Whether ``torch.compile`` makes the training step; or one of its modes, or ``auto``."""
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
+        if self.precision not in (*PRECISIONS, AUTO):
             raise ConfigError(
-                "trainer.precision", self.precision, f"must be one of {', '.join(PRECISIONS)}"
+                "trainer.precision",
+                self.precision,
+                f"must be one of {', '.join(PRECISIONS)}, or {AUTO}",
             )
-        require_type("trainer.channels_last", self.channels_last, bool)
+        if self.channels_last != AUTO:
+            require_type("trainer.channels_last", self.channels_last, bool, or_else=AUTO)
+        if not isinstance(self.compile, bool) and self.compile not in (*COMPILE_MODES, AUTO):
+            rule = f"must be true, false, {AUTO}, or one of {', '.join(COMPILE_MODES)}"
+            raise ConfigError("trainer.compile", self.compile, rule)
         if self.validation_samples is not None:
             require_at_least("trainer.validation_samples", self.validation_samples, 1)
         if self.threads != "auto":
@@ -54,6 +69,29 @@ class TrainerSettings:
         if isinstance(warmup, bool) or not isinstance(warmup, int | float) or not 0 <= warmup < 1:
             rule = "must be a number from 0 on and below 1"
             raise ConfigError("trainer.warmup_fraction", warmup, rule)
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Names of the settings that are ``auto``."""
+        return tuple(name for name in CHOOSABLE if getattr(self, name) == AUTO)
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """What a worker trains by, of what may be chosen."""
+        return {name: getattr(self, name) for name in CHOOSABLE}
+
+    def decided(self, choice: Mapping[str, Any]) -> TrainerSettings:
+        """The same with ``choice`` for what is ``auto``; what was set stays.
+
+        Raises:
+            ConfigError: a value of ``choice`` cannot be, or is missing.
+        """
+        values = {name: choice.get(name, AUTO) for name in self.undecided}
+        decided = dataclasses.replace(self, **values)
+        if decided.undecided:
+            rule = "what was chosen before does not say it"
+            raise ConfigError(f"trainer.{decided.undecided[0]}", AUTO, rule)
+        return decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +108,8 @@ class RunnerSettings:
     allowed_targets: tuple[str, ...]
     lr_shape: LrShape | None = None
     """By what a trial's ``lr`` is multiplied in each iteration; None: by nothing."""
+    chosen: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """What an earlier driver's workers, by name, chose for what is ``auto``."""
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> RunnerSettings:
@@ -93,6 +133,7 @@ class RunnerSettings:
             populations=_populations(plain),
             allowed_targets=tuple(plain.get("allowed_targets", ())),
             lr_shape=_lr_shape(trainer, plain.get("stop_iterations")),
+            chosen=dict(plain.get("chosen", {})),
         )
 
 
@@ -133,10 +174,11 @@ def from_mapping(cls: type[_Settings], plain: Mapping[str, Any], group: str) -> 
     return cls(**plain)
 
 
-def require_type(key: str, value: Any, kind: type[Any]) -> None:
+def require_type(key: str, value: Any, kind: type[Any], or_else: str = "") -> None:
     """Raise :class:`ConfigError` unless ``value`` is a ``kind`` (a bool is no int)."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(key, value, f"must be {_TYPE_NAMES[kind]}")
+        other = f" or {or_else}" if or_else else ""
+        raise ConfigError(key, value, f"must be {_TYPE_NAMES[kind]}{other}")
 
 
 def require_at_least(key: str, value: Any, least: int, or_else: str = "") -> None:

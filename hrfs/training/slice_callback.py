@@ -16,6 +16,7 @@ from hrfs.training.learning_rate import ShapedRate
 from hrfs.training.loaders import seed_everything
 from hrfs.training.lr_shapes import LrShape
 from hrfs.training.modules import group_keys
+from hrfs.training.optimizers import restore_optimizer
 from hrfs.training.randomness import Identity, Stream, derive
 
 
@@ -80,7 +81,7 @@ class SliceCallback(Callback):
             )
         if self.optimizer_states:
             for optimizer, state in zip(trainer.optimizers, self.optimizer_states, strict=True):
-                optimizer.load_state_dict(state)
+                restore_optimizer(optimizer, state)
         if self.precision_state:
             trainer.precision_plugin.load_state_dict(self.precision_state)
         self._write_hyperparameters(trainer)
@@ -156,7 +157,8 @@ class SliceCallback(Callback):
         if self._rate is not None:
             self._rate.put_back()
         self.optimizer_states = [optimizer.state_dict() for optimizer in trainer.optimizers]
-        self.precision_state = trainer.precision_plugin.state_dict()
+        # A worker without such a state keeps the one of a worker that had it.
+        self.precision_state = trainer.precision_plugin.state_dict() or self.precision_state
         pl_module.zero_grad()
 
     def _begin_work(self) -> None:

@@ -21,6 +21,7 @@ _CHATTER = (
     r".*does not have many workers which may be a bottleneck",  # sets in memory need none
     r".*GPU available but not used",  # a CPU worker on a machine with a GPU
     r".*isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 upon torch 2.9 and later
+    r"You defined a `validation_step` but have no `val_dataloader`",  # a probe does not evaluate
 )
 
 
@@ -70,9 +71,13 @@ class SliceTrainer:
     """
 
     def __init__(self, worker: WorkerInfo, settings: TrainerSettings) -> None:
-        self.on_gpu = worker.on_gpu
+        self._made_for = (worker.on_gpu, settings)
         self._trainer = make_trainer(worker, settings)
         self._first_precision_state = self._trainer.precision_plugin.state_dict()
+
+    def serves(self, worker: WorkerInfo, settings: TrainerSettings) -> bool:
+        """Whether it may train on ``worker`` by these settings."""
+        return self._made_for == (worker.on_gpu, settings)
 
     @property
     def device(self) -> torch.device:
@@ -84,9 +89,9 @@ class SliceTrainer:
         module: LightningModule,
         callback: Callback,
         training: Iterable[Any],
-        validation: Iterable[Any],
+        validation: Iterable[Any] | None = None,
     ) -> dict[str, float]:
-        """One epoch over ``training``, then one over ``validation``; what was logged.
+        """One epoch over ``training``, then one over ``validation`` if given; what was logged.
 
         After an exception the object is to be thrown away.
         """

@@ -13,6 +13,7 @@ from hrfs.experiment.interrupts import current
 from hrfs.experiment.launch import RAY_PBT, Outcome, RunnerSpec, SchedulerChoice, Status
 from hrfs.experiment.observer import RunObserver
 from hrfs.experiment.plan import Plan
+from hrfs.experiment.slices import resolve_name
 from hrfs.tuning.allocation import Bundle
 from hrfs.tuning.baseline import BaselineRun
 from hrfs.tuning.cores import require_cores
@@ -49,6 +50,8 @@ def run_on_cluster(
     bundles = WorkerPool(cluster).discover()  # what cannot work is refused before Tune begins
     require_cores(bundles, cluster)
     require_shared(out_dir, bundles, cluster.mode)
+    if runner.check is not None:
+        resolve_name(runner.check)(runner.settings, [bundle.info for bundle in bundles])
     if scheduler.policy == RAY_PBT:
         run: SliceRun | BaselineRun = BaselineRun(plan, scheduler, cluster, runner, watch)
     else:

@@ -43,6 +43,9 @@ HANDOVER_KEY = "hrfs_handover"
 ``counters`` of the trial. If it is there, the state is saved within the slice."""
 SAVED_KEY = "hrfs_saved"
 """Key of a result: folder of the checkpoint that was saved within the slice."""
+FACTS_KEY = "hrfs_facts"
+"""Key of a result: what the driver is to write down of the worker, a mapping of plain values. It
+comes with every slice; observers are told when it changes."""
 FRESH_PROCESS = "fresh_process"
 """Key of a result: True for the first slice of a process."""
 
@@ -223,6 +226,7 @@ class RunnerTrainable(SliceTrainable):
             "train_s": result.train_s,
             "evaluate_s": result.evaluate_s,
             "diverged": result.diverged,
+            FACTS_KEY: dict(result.facts),
         }
 
     def save_state(self, folder: Path) -> None:

@@ -120,6 +120,19 @@ def test_a_shape_of_the_rate_spans_the_iterations_of_a_trial() -> None:
         build_runner(composed("trainer.lr_schedule=cosin"))
 
 
+def test_what_the_devices_cannot_do_is_found_before_the_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = build_runner(composed("trainer.precision=16-mixed"))
+    assert runner.check == "hrfs.training.device_check:check_workers"  # once workers are known
+    with pytest.raises(ConfigError, match=r"trainer\.precision=16-mixed: worker gpu-0, a CPU,"):
+        build_runner(composed("cluster=emulated", "trainer.precision=16-mixed"))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match=r"trainer\.compile=true: this machine"):
+        build_runner(composed("trainer.compile=true"))
+    build_runner(composed("cluster=emulated", "trainer.compile=auto", "trainer.precision=auto"))
+
+
 def test_emulated_cluster() -> None:
     cluster = build_cluster(composed("cluster=emulated"))
     assert cluster.mode == "emulated"

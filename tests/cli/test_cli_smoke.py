@@ -46,6 +46,10 @@ def test_smoke_experiment(tmp_path: Path) -> None:
     assert steps == summary["iterations"] == 4 * 12
     assert len(rows) == summary["slices"]
     assert {row["worker"] for row in rows} == {"gpu-0", "cpu-0"}
+    told = json.loads((out / "environment.json").read_text())["workers"]
+    assert set(told) == {"gpu-0", "cpu-0"}
+    assert told["gpu-0"]["trainer"]["precision"] == "32-true"
+    assert told["gpu-0"]["threads"] == 1
 
 
 @pytest.mark.soak

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import hrfs
+from hrfs.experiment.hardware import cpu_model
 from hrfs.reporting import write_environment
-from hrfs.reporting.environment import cpu_model, git_state, gpus
+from hrfs.reporting.environment import git_state, gpus
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -17,7 +17,12 @@ GROUPS = {"model": {"_target_": "hrfs.A"}, "dataset": {"_target_": "hrfs.B"}}
     ("trainer", "message"),
     [
         ({"precision": "8-bit"}, r"trainer\.precision=8-bit: must be one of 32-true"),
-        ({"channels_last": "yes"}, r"trainer\.channels_last=yes: must be true or false"),
+        ({"channels_last": "yes"}, r"trainer\.channels_last=yes: must be true or false or auto"),
+        (
+            {"compile": "fast"},
+            r"trainer\.compile=fast: must be true, false, auto, or one of default,",
+        ),
+        ({"compile": None}, r"trainer\.compile=None: must be true, false, auto"),
         ({"validation_samples": 0}, r"trainer\.validation_samples=0: must be a whole number >= 1"),
         ({"threads": 0}, r"trainer\.threads=0: must be a whole number >= 1 or auto"),
         ({"threads": True}, r"trainer\.threads=True: must be a whole number"),

@@ -1,7 +1,7 @@
 """What a slice costs beside a bare PyTorch loop of the same network on the same device.
 
-    python -m benchmarks.training --device gpu
-    python -m benchmarks.training --device cpu --batch 128 --iterations 4 --samples 2000
+    python -m benchmarks.training.parts --device gpu
+    python -m benchmarks.training.parts --device cpu --batch 128 --iterations 4 --samples 2000
 
 The slice runner of :mod:`hrfs.training.runner` trains as a worker's process does: the state is
 loaded from a file, the slice is run, the state is saved, and each part is timed. Images are

@@ -1,0 +1,139 @@
+"""Measures and prints the table; see the package."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from benchmarks import training
+from benchmarks.conditions import conditions
+from benchmarks.training.case import CIFAR_SAMPLES, Case
+from benchmarks.training.processes import WAYS, Measured, Process
+
+STEMS = ("imagenet", "cifar")
+WITH_STEM = ("resnet18", "resnet50")
+COLUMNS = (
+    "network", "batch", "original im/s", "bare im/s", "slice im/s", "evaluated im/s",
+    "slice / bare", "slice / original", "loading", "matmul", "peak MB", "bare", "slice",
+)  # fmt: skip
+FULL_TABLE = 180  # characters; fewer would cut the figures off
+MOST_ITERATIONS = 50
+"""Of a round: a slice of the paper."""
+
+
+def cases(options: argparse.Namespace) -> Iterator[Case]:
+    """One per row."""
+    for network, batch in itertools.product(options.networks, options.batches):
+        for stem in options.stems if network in WITH_STEM else (None,):
+            yield Case(
+                network=network, stem=stem, batch=batch, samples=options.samples,
+                on_gpu=options.device == "gpu", threads=options.threads,
+                reduced_precision=not options.full_precision, compiled=not options.no_compile,
+            )  # fmt: skip
+
+
+def measure(case: Case, ways: Sequence[str], rounds: int, round_s: float) -> dict[str, Measured]:
+    """All ways in turn: each warms up by a round of one step, and shows its pace by another."""
+    processes = {way: Process(way, case) for way in ways}
+    iterations = {}
+    for way, process in processes.items():
+        process.round(1)
+        pace_s = process.round(1)
+        process.forget()
+        iterations[way] = max(1, min(MOST_ITERATIONS, round(round_s / max(pace_s, 1e-6))))
+        process.round(iterations[way])  # the slice runner builds anew for another length
+        process.forget()
+    for _ in range(rounds):
+        for way, process in processes.items():
+            process.round(iterations[way])
+    return {way: process.end() for way, process in processes.items()}
+
+
+def row(case: Case, measured: dict[str, Measured]) -> list[str]:
+    """The cells under :data:`COLUMNS`."""
+
+    def median(way: str, figure: str = "images_per_s") -> float | None:
+        found = measured.get(way)
+        if found is None or found.failed:
+            return None
+        return statistics.median(one[figure] for one in found.rounds)
+
+    def ratio(over: float | None) -> str:
+        return "" if speed is None or over is None else f"{speed / over:.2f}"
+
+    def speed_of(way: str, figure: str = "images_per_s") -> str:
+        if way in measured and measured[way].failed:
+            return measured[way].failed
+        value = median(way, figure)
+        return "" if value is None else f"{value:.0f}"
+
+    speed, loading, matmul = median("slice"), median("slice", "loading"), median("slice", "matmul")
+    peaks = (f"{measured[way].peak_mb:.0f}" if way in measured else "-" for way in WAYS)
+    return [
+        case.name, str(case.batch),
+        speed_of("original"), speed_of("bare"), speed_of("slice"),
+        speed_of("slice", "evaluated_images_per_s"),
+        ratio(median("bare")), ratio(median("original")),
+        "" if loading is None else f"{loading:.1%}",
+        "" if matmul is None else f"{matmul:.0%}",
+        " / ".join(peaks),
+        *(measured[way].told if way in measured else "" for way in ("bare", "slice")),
+    ]  # fmt: skip
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command's options."""
+    summary = str(training.__doc__).splitlines()[0]
+    parser = argparse.ArgumentParser("python -m benchmarks.training", description=summary)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--networks", nargs="+", default=list(WITH_STEM))
+    parser.add_argument("--stems", nargs="+", choices=STEMS, default=list(STEMS))
+    parser.add_argument("--batches", nargs="+", type=_positive, default=[128, 512])
+    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
+    parser.add_argument("--rounds", type=_positive, default=3)
+    parser.add_argument("--round-s", type=float, default=3.0, help="about how long a round lasts")
+    parser.add_argument("--samples", type=_positive, default=CIFAR_SAMPLES)
+    parser.add_argument("--threads", type=_positive, default=os.cpu_count() or 1)
+    parser.add_argument("--full-precision", action="store_true", help="try 32 bit alone")
+    parser.add_argument("--no-compile", action="store_true", help="do not try torch.compile")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one row per case."""
+    options = parse(arguments)
+    told = conditions("torch", "pytorch-lightning")
+    table = Table(*(Column(header, justify="right") for header in COLUMNS))
+    for case in cases(options):
+        cells = row(case, measure(case, options.ways, options.rounds, options.round_s))
+        print(*cells, sep="  ", file=sys.stderr, flush=True)  # a row may take minutes
+        table.add_row(*cells)
+    rounds = f"{options.rounds} rounds of about {options.round_s:g} s"
+    what = f"{_device(options.device)}, {options.threads} threads, {rounds}"
+    Console(width=FULL_TABLE).print(table, f"{what}, {options.samples} images; {told}")
+
+
+def _device(device: str) -> str:
+    if device == "cpu":
+        return "CPU"
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
+if __name__ == "__main__":
+    main()
