@@ -17,6 +17,9 @@ from pathlib import Path
 
 MARK = "HRFS_LIFELINE"
 """Variable in the environment of every process that must not outlive its driver."""
+KEEP_ENVIRONMENT = "SPT_NOENV"
+"""Keeps Ray's processes from writing their titles over what the guard reads: its agents on a node,
+whom nobody else ends, would lose the mark."""
 
 _guard: tuple[str, subprocess.Popen[bytes]] | None = None
 
@@ -33,15 +36,17 @@ def not_outliving_us() -> Iterator[None]:
     if not Path("/proc/self/environ").exists():
         yield
         return
-    before = os.environ.get(MARK)
-    os.environ[MARK] = _guarded()
+    wanted = {MARK: _guarded(), KEEP_ENVIRONMENT: "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ |= wanted
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[MARK]
-        else:
-            os.environ[MARK] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _guarded() -> str:

@@ -18,6 +18,7 @@ from driver_processes import ROOT, driver, title
 from hrfs.reporting import check_consistency, read_slices
 from hrfs.tuning.fence import FENCE_FILE
 from hrfs.tuning.guard import PROCESSES
+from hrfs.tuning.lifeline import MARK
 
 WITHIN_S = 15.0
 """The promise is ten seconds; the rest is for a machine that is busy with other tests."""
@@ -70,6 +71,9 @@ def test_nothing_outlives_the_driver(tmp_path: Path, end: str) -> None:
         called = " ".join(run.descendants().values())
         assert "sleep 1000" in called
         assert "SIG_IGN" in called
+        run.wait_for_process("RuntimeEnvAgent")
+        unmarked = [words for number, words in run.descendants().items() if not has_mark(number)]
+        assert len(unmarked) == 2, "the driver and its guard"
         if end.startswith("SIG"):
             since = run.signal(signal.Signals[end])
         else:
@@ -78,6 +82,14 @@ def test_nothing_outlives_the_driver(tmp_path: Path, end: str) -> None:
         run.process.wait(timeout=60)
         assert run.process.returncode != 0
         assert run.seconds_to_vanish(since) < WITHIN_S
+
+
+def has_mark(process: int) -> bool:
+    """Whether the guard will find it; what has ended meanwhile need not be found."""
+    try:
+        return f"{MARK}=".encode() in (PROCESSES / str(process) / "environ").read_bytes()
+    except FileNotFoundError:
+        return True
 
 
 @pytest.mark.soak
