@@ -130,6 +130,7 @@ def ends_as(folder: Path, whole: Path) -> None:
     assert [name for name in left if not name.startswith(".validate")] == []
 
 
+@pytest.mark.soak
 def test_a_full_disk_stops_the_run_and_nothing_is_lost(disk: SmallDisk, whole: Path) -> None:
     out = disk.folder / "out"
     with Run(*SMALL, "hydra.run.dir=out", cwd=disk.folder) as filled:

@@ -77,7 +77,7 @@ def test_twice_ends_at_once_and_the_run_goes_on_and_sigterm_ends_it(tmp_path: Pa
         assert run.printed.count(f"hrfs: interrupted; {goes_on(run)}") == 1
 
 
-@pytest.mark.parametrize("moment", ["config", "cluster"])
+@pytest.mark.parametrize("moment", ["config", pytest.param("cluster", marks=pytest.mark.soak)])
 def test_before_training_it_ends_as_well_and_begins_anew(tmp_path: Path, moment: str) -> None:
     with driver(tmp_path, *SMALL, CUT) as run:
         if moment == "config":  # Ray and its kind are being imported
@@ -115,6 +115,7 @@ def test_the_test_of_the_winner_is_interrupted_and_made_up_for(tmp_path: Path) -
     assert (tmp_path / "cut" / "winner.ckpt").exists()
 
 
+@pytest.mark.soak
 def test_in_a_job_of_a_sweep_it_ends_the_sweep(tmp_path: Path) -> None:
     with driver(tmp_path, *ENDLESS, "-m", "seed=0,1,2", "hydra.sweep.dir=sweep") as run:
         in_a_slice(run)

@@ -59,7 +59,11 @@ if __name__ == "__main__":
 """A worker that is busy, with a child that ignores SIGTERM and one in a session of its own."""
 
 
-@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM", "exception", "_exit"])
+ENDS = ("SIGKILL", "SIGTERM")
+LONG = [pytest.param(end, marks=pytest.mark.soak) for end in ("exception", "_exit")]
+
+
+@pytest.mark.parametrize("end", [*ENDS, *LONG])
 def test_nothing_outlives_the_driver(tmp_path: Path, end: str) -> None:
     last = {"exception": "1 / 0", "_exit": "os._exit(7)"}.get(end, "time.sleep(1000)")
     wait = f"while not os.path.exists('go'): time.sleep(0.05)\n        {last}"

@@ -116,7 +116,7 @@ def whereabouts(cfg: DictConfig) -> tuple[str, int]:
     return str(Path.cwd()), os.getpid()
 
 
-@pytest.mark.parametrize("reuse", [True, False])
+@pytest.mark.parametrize("reuse", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_processes_are_reused_or_not_and_stay_where_the_program_is(run: Run, reuse: bool) -> None:
     settings = [f"hydra.launcher.reuse_processes={reuse}", "hydra.launcher.max_concurrent=1"]
     seen = [

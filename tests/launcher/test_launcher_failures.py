@@ -81,6 +81,7 @@ def test_ctrl_c_ends_soon_keeps_what_has_finished_and_leaves_no_process(tmp_path
     assert not [pid for pid in ours if is_alive(pid)]
 
 
+@pytest.mark.soak
 def test_a_job_that_takes_too_much_memory_is_lost_with_its_reason(tmp_path: Path) -> None:
     all_is_too_much = {
         "RAY_memory_usage_threshold": "0.001",

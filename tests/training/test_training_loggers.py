@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -177,24 +174,3 @@ def test_runs_of_trials_that_were_cut_off_are_closed_as_failed(
     observer.on_trial_end(1.0, 1, "all iterations done")
     observer.on_end(2.0)
     assert closed == {"trial_00": "failed", "trial_01": "success"}
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_run_with_loggers(tmp_path: Path) -> None:
-    words = ["experiment=smoke", "population.size=2", "hydra.run.dir=out", "report.console=quiet",
-             "logger=[csv,tensorboard]"]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "hrfs", *words], cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    with (tmp_path / "out/slices.csv").open(newline="") as stream:
-        slices = list(csv.DictReader(stream))
-    for trial in range(2):
-        rows = _rows(tmp_path / f"out/loggers/csv/trial_{trial:02d}/version_0/metrics.csv")
-        wanted = [row["to_iteration"] for row in slices if row["trial"] == str(trial)]
-        assert [row["step"] for row in rows] == wanted
-        assert {"val/acc", "train/loss", "hp/lr"} <= set(rows[0])
-    assert len(list(tmp_path.glob("out/loggers/tensorboard/*/version_0/events*"))) == 2

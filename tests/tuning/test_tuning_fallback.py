@@ -59,7 +59,9 @@ def log_of(tmp_path: Path) -> Any:
     return parse_log(data, EVENTS_NAME, str(root))
 
 
-@pytest.mark.parametrize("kind", ["flip", "truncate", "delete folder"])
+@pytest.mark.parametrize(
+    "kind", ["flip", pytest.param("truncate", marks=pytest.mark.soak), "delete folder"]
+)
 def test_a_trial_falls_back_to_the_checkpoint_before(
     run_counter: RunCounter, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

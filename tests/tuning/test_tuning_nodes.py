@@ -21,8 +21,11 @@ ALONE = PbtSettings(quantile=0.0)
 """No exploits."""
 
 
+LONG = [pytest.param(stage, marks=pytest.mark.soak) for stage in ("save", "load")]
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("stage", ["train", "save", "load", "reset"])
+@pytest.mark.parametrize("stage", ["train", *LONG, "reset"])
 def test_a_process_killed_at_any_moment_costs_one_slice(
     run_counter: RunCounter, tmp_path: Path, stage: str
 ) -> None:

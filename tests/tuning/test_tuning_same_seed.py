@@ -17,6 +17,8 @@ from hrfs.experiment.plan import Plan
 
 pytestmark = pytest.mark.ray
 
+SHORT = ("hrfs", "hrfs_paper")
+"""Policies that are tried in CI too."""
 MEASURED = ("start_s", "end_s", "load_s", "train_s", "evaluate_s", "save_s", "wait_s")
 
 
@@ -48,7 +50,10 @@ def run(out_dir: Path, plan: Plan, policy: str, runner: RunnerSpec) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", sorted(POLICIES))
+@pytest.mark.parametrize(
+    "policy",
+    [pytest.param(p, marks=() if p in SHORT else pytest.mark.soak) for p in sorted(POLICIES)],
+)
 def test_decisions_do_not_follow_the_clock(ray_cluster: Any, tmp_path: Path, policy: str) -> None:
     plan = make_plan(trials=8, seeds=(3, 1), stop_iterations=60)
     rows = []

@@ -72,6 +72,7 @@ def test_a_blind_node_is_named_before_training(ray_cluster: Any, folder: Path) -
     assert list((folder / "run").glob(".storage-check-*")) == []
 
 
+@pytest.mark.soak
 def test_a_late_node_gets_work_once_it_sees_the_folder(
     ray_cluster: Any, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
