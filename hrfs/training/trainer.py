@@ -102,6 +102,9 @@ class SliceTrainer:
         if self._first_precision_state:
             trainer.precision_plugin.load_state_dict(self._first_precision_state)
         trainer.fit(module, training, validation)
+        # both hold the optimizer's memory, as large as the weights, while another is loaded
+        trainer.optimizers = []
+        trainer.callbacks = []  # type: ignore[attr-defined]
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
