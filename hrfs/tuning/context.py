@@ -20,6 +20,7 @@ from hrfs.tuning.dispatch import Dispatched
 from hrfs.tuning.exploits import Exploits
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.privates import Controller
+from hrfs.tuning.session import started_here
 
 log = logging.getLogger("hrfs")
 
@@ -82,6 +83,8 @@ class Context:
             self._controller = Controller(tune_controller)
             self._controller.watch_errors()
             self._controller.outlive_snapshots()
+            if started_here():
+                self._controller.start_plainly()
         return first
 
     @property

@@ -20,6 +20,7 @@ from ray.tune.experiment import Trial
 from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 
 from hrfs.experiment.checkpoint import CheckpointError
+from hrfs.tuning.private_actors import PlainActors
 from hrfs.tuning.private_errors import ErrorWatch
 from hrfs.tuning.private_snapshots import outlive_snapshots
 
@@ -36,6 +37,7 @@ CONTROLLER_NAMES = (
     "_actor_to_trial",
     "_cached_trial_decisions",
     "_checkpoint_manager",
+    "_class_cache",
 )
 """Attributes of TuneController that this module relies on; tests look each of them up."""
 
@@ -63,6 +65,10 @@ class Controller:
     def watch_errors(self) -> None:
         """Have :meth:`error_of` know, from now on."""
         self._errors = ErrorWatch(self._tune)
+
+    def start_plainly(self) -> None:
+        """Start trials' processes without a runtime environment; before the first is."""
+        self._tune._class_cache = PlainActors()
 
     def outlive_snapshots(self) -> None:
         """Go on without Tune's own snapshots while they cannot be written."""

@@ -17,6 +17,8 @@ from hrfs.experiment.process_start import without_collecting
 from hrfs.tuning.fence import fence_off
 from hrfs.tuning.session import cluster as ray_cluster
 
+TRAINABLE = "hrfs.tuning.trainable"
+
 
 def run_experiment(
     plan: Plan,
@@ -42,7 +44,8 @@ def run_experiment(
     """
     check_seeds(scheduler.policy, plan.seeds)
     watch, fence = Observers(observers), fence_off(out_dir)
-    with ray_cluster(cluster):
+    imports = (TRAINABLE, runner.factory.partition(":")[0])
+    with ray_cluster(cluster, imports):
         with without_collecting():
             from hrfs.tuning.on_cluster import run_on_cluster
 

@@ -7,8 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import ray
@@ -19,7 +19,9 @@ from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.files import let_no_others_write
 from hrfs.experiment.interrupts import current
 from hrfs.tuning.allocation import emulated_resources
+from hrfs.tuning.head_start import head_start
 from hrfs.tuning.lifeline import not_outliving_us
+from hrfs.tuning.private_servers import without_onlookers
 from hrfs.tuning.storage_chatter import shorten
 from hrfs.tuning.trust import (
     follow_environment,
@@ -45,21 +47,34 @@ TUNE_ENVIRONMENT = {
     # Under Ray's own PBT snapshots follow every few checkpoints: wanted, not "excessive".
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # What Tune sets for its trials; ours have it from the driver.
+    "PL_DISABLE_FORK": "1",
     # One line of Ray's about a change of accelerator variables that is no news to our users.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
+_started_here = False
+
+
+def started_here() -> bool:
+    """Whether Ray's processes were started by :func:`cluster`, and have our environment."""
+    return _started_here
+
+
 @contextmanager
-def cluster(settings: ClusterSettings) -> Iterator[None]:
+def cluster(settings: ClusterSettings, imports: Sequence[str] = ()) -> Iterator[None]:
     """Ray, ready to use, and shut down at the end if we started it here.
 
-    A Ray that the process has joined already is used as it is and left alone.
+    A Ray that the process has joined already is used as it is and left alone. ``imports`` are the
+    modules that workers' processes will need: if Ray is to keep one ready for each worker, as it
+    does for emulated ones, they are imported at once.
 
     Raises:
         ConfigError: the address does not answer, or refuses us, or our own cluster's token
             cannot be kept from others.
     """
+    global _started_here
     for name, value in TUNE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _send_chatter_to_the_log()
@@ -71,10 +86,13 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
     if settings.mode == "address":
         _join(settings)
     else:
-        start_here(local_arguments(settings))
+        with head_start(imports if settings.mode == "emulated" else ()) as early:
+            start_here({**local_arguments(settings), **early})
+        _started_here = True
     try:
         yield
     finally:
+        _started_here = False
         ray.shutdown()
 
 
@@ -132,7 +150,8 @@ def start_here(arguments: Mapping[str, Any]) -> None:
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        with not_outliving_us():
+        shown = arguments.get("include_dashboard")
+        with not_outliving_us(), nullcontext() if shown else without_onlookers():
             ray.init(**{**private, **arguments})
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before

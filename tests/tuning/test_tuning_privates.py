@@ -108,3 +108,25 @@ def test_equal_placements_are_equal_keys() -> None:
     assert placement(bundle("a")) == placement(bundle("a"))
     assert hash(placement(bundle("a"))) == hash(placement(bundle("a")))
     assert placement(bundle("a")) != placement(bundle("b"))
+
+
+def test_the_actors_of_trials_get_from_the_driver_what_tune_would_set() -> None:
+    from ray.tune.execution.class_cache import DEFAULT_ENV_VARS, ENV_VARS_TO_PROPAGATE
+
+    from hrfs.tuning.session import TUNE_ENVIRONMENT
+
+    assert DEFAULT_ENV_VARS.items() <= TUNE_ENVIRONMENT.items()
+    # Only what the driver has, and so what Ray's processes have from it.
+    assert "RAY_CHDIR_TO_TRIAL_DIR" in ENV_VARS_TO_PROPAGATE
+
+
+def test_actor_classes_without_a_runtime_environment_are_made_once() -> None:
+    from ray.tune.execution.class_cache import _ActorClassCache
+
+    from hrfs.tuning.private_actors import PlainActors
+    from hrfs.tuning.trainable import SliceTrainable
+
+    theirs, ours = _ActorClassCache(), PlainActors()
+    assert theirs.get(SliceTrainable)._default_options["runtime_env"] is not None
+    assert ours.get(SliceTrainable)._default_options.get("runtime_env") is None
+    assert ours.get(SliceTrainable) is ours.get(SliceTrainable)
