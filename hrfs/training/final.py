@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from hrfs.experiment.records import WorkerInfo
@@ -27,6 +27,9 @@ def evaluate_winner(
 ) -> dict[str, float]:
     """Evaluate a saved trial on the test set and export it as a plain Lightning checkpoint.
 
+    Where slices were evaluated on a subset (``trainer.validation_samples``), it is evaluated on
+    the whole validation split too.
+
     The exported file opens by ``load_from_checkpoint`` of the module's class, with
     ``weights_only=True`` if its hyperparameters are plain values. Its weights are written
     beside it, as :func:`hrfs.training.export.export_weights` says.
@@ -38,8 +41,9 @@ def evaluate_winner(
         export_to: file to write; its folder is made if missing.
 
     Returns:
-        What the module logs in ``test_step`` (``test/acc`` and ``test/loss`` of ours); empty,
-        with a line in the log, if the module has no ``test_step``.
+        What the module logs in ``test_step`` (``test/acc`` and ``test/loss`` of ours); nothing
+        of it, with a line in the log, if the module has no ``test_step``. Beside it what it logs
+        in ``validation_step``, if slices saw a subset.
 
     Raises:
         CheckpointError: ``checkpoint_file`` is damaged or of another network.
@@ -55,18 +59,31 @@ def evaluate_winner(
         trainer = make_trainer(worker, checked.trainer.decided(EXACT))
         trainer.strategy.connect(module)
         export(trainer, module, export_to)
-        if not is_overridden("test_step", module):
-            log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
-            return {}
-        return _test(trainer, module, checked, worker)
+        data = build_data(checked)
+        prepare_node(data, checked)
+        with memory_hint(worker):
+            return {**_validate(trainer, module, data, checked), **_test(trainer, module, data)}
 
 
-def _test(
-    trainer: Trainer, module: LightningModule, settings: RunnerSettings, worker: WorkerInfo
+def _validate(
+    trainer: Trainer, module: LightningModule, data: LightningDataModule, settings: RunnerSettings
 ) -> dict[str, float]:
-    data = build_data(settings)
-    prepare_node(data, settings)
+    """Metrics on the whole validation split; none if slices have seen all of it."""
+    if settings.trainer.validation_samples is None:
+        return {}
+    data.setup("fit")  # as for slices: a data module need not know of another stage
+    trainer.validate(module, data.val_dataloader(), verbose=False)
+    return _logged(trainer)
+
+
+def _test(trainer: Trainer, module: LightningModule, data: LightningDataModule) -> dict[str, float]:
+    if not is_overridden("test_step", module):
+        log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
+        return {}
     data.setup("test")
-    with memory_hint(worker):
-        trainer.test(module, data.test_dataloader(), verbose=False)
+    trainer.test(module, data.test_dataloader(), verbose=False)
+    return _logged(trainer)
+
+
+def _logged(trainer: Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

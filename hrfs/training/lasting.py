@@ -7,6 +7,7 @@ tells its sampler which batches it wants.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +15,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from hrfs.training.draws import Draw, Draws, Preparation, SeededBatches
+
+log = logging.getLogger(__name__)
 
 NO_DRAWS = Draws(lambda number: Draw(number, []), 0, 0)
 
@@ -70,6 +73,12 @@ class SliceBatches:
         yield from self._loader
 
 
+def _has_lost_a_process(loader: DataLoader[Any]) -> bool:
+    """Whether one of its processes has ended; torch tells it only to who waits for a batch."""
+    iterator: Any = loader._iterator
+    return iterator is not None and not all(worker.is_alive() for worker in iterator._workers)
+
+
 class LastingLoader:
     """A data module's loader, whose batches are asked for by number.
 
@@ -90,7 +99,14 @@ class LastingLoader:
         self._turn = Turn()
 
     def batches(self, draws: Draws, device: torch.device) -> SliceBatches:
-        """Those batches, made for ``device``: they may lie there already."""
+        """Those batches, made for ``device``: they may lie there already.
+
+        Raises:
+            ConfigError: they must lie there and have no room.
+        """
+        if self._made is not None and _has_lost_a_process(self._made):
+            log.warning("a process that loads data died between two slices; others are started")
+            self.close()
         if self._made is None or device != self._device:
             self.close()
             self._made, self._device = self._make(device), device
@@ -104,7 +120,11 @@ class LastingLoader:
 
     def close(self) -> None:
         """End the loader's processes, if it has any; :meth:`batches` starts new ones."""
-        self._made = None  # a DataLoader ends its processes with itself
+        made, self._made = self._made, None
+        iterator: Any = None if made is None else made._iterator
+        if iterator is not None:
+            # They would end with the loader, but a traceback or Lightning may still hold that.
+            iterator._shutdown_workers()
 
     def _make(self, device: torch.device) -> DataLoader[Any]:
         given, to_gpu = self._given, device.type == "cuda"

@@ -64,6 +64,35 @@ def test_the_winner_meets_the_test_set_and_opens_as_a_lightning_checkpoint(tmp_p
     assert {file.stat().st_mode & 0o777 for file in (exported, weights)} == {0o644}
 
 
+def test_the_winner_meets_the_whole_validation_split_if_slices_saw_a_part(tmp_path: Path) -> None:
+    part = settings(validation_samples=5)
+    runner = build(part)
+    runner.begin(3)
+    seen = runner.run(request(0, 12)).metrics
+    runner.save(tmp_path / "state")
+    found = evaluate_winner(part, tmp_path / "state", WORKER, tmp_path / "best.ckpt")
+    assert set(found) == {"test/acc", "test/loss", "val/acc", "val/loss"}
+
+    whole = build(settings())
+    whole.begin(3)
+    slice_of_all = whole.run(request(0, 12)).metrics
+    assert found["val/loss"] == pytest.approx(slice_of_all["val/loss"])
+    assert found["val/acc"] == pytest.approx(slice_of_all["val/acc"])
+    assert found["val/loss"] != pytest.approx(seen["val/loss"])
+
+
+def test_without_a_test_step_the_whole_validation_split_is_met_all_the_same(
+    tmp_path: Path,
+) -> None:
+    plain = settings(model=own_model("OwnModule"), validation_samples=5)
+    runner = build(plain)
+    runner.begin(0)
+    runner.run(request(0, 2, trial=0, lr=0.01))
+    runner.save(tmp_path / "state")
+    found = evaluate_winner(plain, tmp_path / "state", WORKER, tmp_path / "best.ckpt")
+    assert set(found) == {"val/acc", "val/seen"}
+
+
 def hyperparameters_of(weights: Path) -> dict[str, Any]:
     with safetensors.safe_open(weights, "pt") as opened:
         metadata = opened.metadata()

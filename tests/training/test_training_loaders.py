@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler, TensorDataset
-from training_helpers import Endless, same, synthetic
+from training_helpers import Endless, own_model, request, same, settings, synthetic
 
 from hrfs.core.populations import Populations
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.data import ImageData
+from hrfs.training.devices import CPU
+from hrfs.training.lasting import NO_DRAWS, LastingLoader
 from hrfs.training.loaders import Batches
+from hrfs.training.runner import build
 
 ONE = Populations((0,))
+OWN_DATA = {"_target_": "training_helpers.OwnData"}
 
 
 class Noisy(Dataset[Any]):
@@ -49,6 +57,137 @@ def test_batches_depend_on_trial_and_seed() -> None:
 @pytest.mark.torch
 def test_worker_processes_give_the_same_batches() -> None:
     assert same(taken(batches(), (0, 4)), taken(batches(workers=1), (0, 4)))
+
+
+class Numbered(Dataset[Any]):
+    """Each sample is its number and the process that read it."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        return index, os.getpid()
+
+
+def processes(source: Batches, start: int, device: torch.device = CPU) -> set[int]:
+    """Those that read a slice of four batches."""
+    return {pid for _, pids in source.for_slice(0, start, 4, device) for pid in pids.tolist()}
+
+
+@pytest.fixture
+def numbered() -> Iterator[Batches]:
+    training = DataLoader(Numbered(), batch_size=3, num_workers=2)
+    source = Batches(training, DataLoader(Numbered(), batch_size=4, num_workers=1), ONE)
+    yield source
+    source.close()
+
+
+def children() -> set[int]:
+    return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
+
+
+@pytest.mark.torch
+def test_processes_last_from_slice_to_slice_and_end_with_the_loader(numbered: Batches) -> None:
+    first = processes(numbered, 0)
+    assert len(first) == 2
+    assert first == children() == processes(numbered, 4)
+    evaluating = {pid for _, pids in numbered.for_validation(0) for pid in pids.tolist()}
+    assert len(evaluating) == 1
+    assert first == processes(numbered, 8)
+    assert children() == first | evaluating
+    numbered.close()
+    assert children() == set()
+    assert not first & processes(numbered, 8)
+
+
+@pytest.mark.torch
+def test_the_end_of_a_fit_leaves_the_processes_alone_and_a_failed_one_ends_them() -> None:
+    runner = build(settings(own_model("OwnModule"), {**OWN_DATA, "workers": 1}))
+    first = set()
+    for trial in (0, 1):
+        runner.begin(trial)
+        runner.run(request(0, 3, trial=trial, lr=0.01))
+        first = first or children()
+        assert len(first) == 1
+        assert children() == first
+    with pytest.raises(ConfigError, match="nowhere"):
+        runner.run(request(3, 3, trial=1, lr=0.01, nowhere=1.0))
+    runner.begin(2)
+    runner.run(request(0, 3, trial=2, lr=0.01))
+    assert len(children()) == 1
+    runner.close()
+    assert children() == set()
+
+
+@pytest.mark.torch
+def test_another_device_gets_processes_of_its_own(
+    numbered: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = processes(numbered, 0)
+    meta = torch.device("meta")  # any other will do: batches are made on the CPU
+    second = processes(numbered, 4, meta)
+    assert not first & second
+    assert children() == second
+    assert not second & processes(numbered, 8)
+
+
+@pytest.mark.torch
+def test_a_slice_that_is_not_gone_through_does_not_disturb_the_next(numbered: Batches) -> None:
+    wanted = [list(draw.indices) for draw in numbered.for_slice(0, 4, 3).draws]
+    first = processes(numbered, 0)
+    half = iter(numbered.for_slice(0, 0, 9))
+    next(half)
+    numbered.for_slice(0, 0, 9)
+    got = [numbers.tolist() for numbers, _ in numbered.for_slice(0, 4, 3)]
+    assert got == wanted
+    assert children() == first
+
+
+@pytest.mark.torch
+def test_after_a_failure_processes_are_started_anew(numbered: Batches) -> None:
+    processes(numbered, 0)
+    with pytest.raises(KeyboardInterrupt), numbered.closed_on_failure():
+        raise KeyboardInterrupt
+    assert children() == set()
+
+
+@pytest.mark.torch
+def test_a_process_that_died_between_slices_is_replaced(
+    numbered: Batches, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = processes(numbered, 0)
+    victim = next(child for child in multiprocessing.active_children())
+    with contextlib.suppress(RuntimeError):  # torch's, out of the signal's handler
+        victim.kill()
+        victim.join()
+    second = processes(numbered, 4)
+    assert len(second) == 2
+    assert not second & first
+    assert "a process that loads data died between two slices" in caplog.text
+
+
+@pytest.mark.torch
+def test_what_a_loader_says_about_its_processes_is_kept() -> None:
+    started: list[int] = []
+    given = DataLoader(
+        Numbered(), batch_size=3, num_workers=1, prefetch_factor=5, timeout=7,
+        worker_init_fn=started.append, multiprocessing_context="fork",
+    )  # fmt: skip
+    lasting = LastingLoader(given, channels_last=True)
+    made = lasting.batches(NO_DRAWS, CPU)._loader
+    names = ("num_workers", "prefetch_factor", "timeout", "worker_init_fn")
+    assert [getattr(made, name) for name in names] == [getattr(given, name) for name in names]
+    assert made.multiprocessing_context.get_start_method() == "fork"
+    assert made.persistent_workers
+    assert not made.pin_memory
+
+
+@pytest.mark.parametrize(("workers", "pinned_by"), [(0, "the process"), (1, "the loader")])
+def test_for_a_gpu_batches_are_pinned(workers: int, pinned_by: str) -> None:
+    given = DataLoader(Numbered(), batch_size=3, num_workers=workers)
+    made = LastingLoader(given, channels_last=True).batches(NO_DRAWS, torch.device("cuda"))._loader
+    assert made.pin_memory == (pinned_by == "the loader")
+    assert made.dataset._preparation.pin == (pinned_by == "the process")
 
 
 def test_validation_is_the_whole_split_in_order() -> None:
