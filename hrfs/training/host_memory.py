@@ -27,15 +27,19 @@ def require_room(size_bytes: int, room_bytes: int | None, where: str) -> None:
         raise ConfigError(
             "dataset.device_resident",
             "true",
-            f"the training images take {gigabytes(size_bytes)} and {where} has room for "
-            f"{gigabytes(room_bytes)}",
+            f"the training images take {size_text(size_bytes)} and {where} has room for "
+            f"{size_text(room_bytes)}",
             "auto and false have them read by loader processes",
         )
 
 
-def gigabytes(size_bytes: float) -> str:
-    """A size as users read it."""
-    return f"{size_bytes / 1e9:.3g} GB"
+def size_text(size_bytes: float) -> str:
+    """A size as users read it, e.g. 154 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.4g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:,.0f} TB"
 
 
 def free_bytes() -> int | None:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from hrfs.training.devices import CPU
-from hrfs.training.host_memory import gigabytes, host_room, require_room
+from hrfs.training.host_memory import host_room, require_room, size_text
 from hrfs.training.sources import ImageSource, Split
 from hrfs.training.sources.shared import SMALL_BYTES
 
@@ -75,8 +75,8 @@ def _tell(size_bytes: int, room_bytes: int, where: str, loader_workers: int) -> 
     """Once is enough for each."""
     log.warning(
         "the dataset takes %s and %s has room for %s: %d loader processes read it",
-        gigabytes(size_bytes),
+        size_text(size_bytes),
         where,
-        gigabytes(room_bytes),
+        size_text(room_bytes),
         loader_workers,
     )

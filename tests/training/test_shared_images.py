@@ -167,8 +167,8 @@ def test_without_room_each_process_has_its_own_copy(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**6, 0, 10**4))
     assert equal(read_shared(SOURCE, "train"), SOURCE.read("train"))
-    assert "its own copy of the dataset, 1.54e-05 GB: none can be shared" in caplog.text
-    assert "where 1e-05 GB are free" in caplog.text
+    assert "its own copy of the dataset, 15.4 kB: none can be shared" in caplog.text
+    assert "where 10 kB are free" in caplog.text
     assert len(caplog.records) == 1
     assert entries(folder) == []
 
@@ -190,8 +190,8 @@ def test_room_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "free_bytes", lambda: 1000)
     with pytest.raises(
         ConfigError,
-        match=r"TMPDIR=.*: cannot hold the decoded dataset, 1\.54e-05 GB \(no room in .*\), and "
-        r"no more than 1e-06 GB of memory are free; name a folder on a larger disk",
+        match=r"TMPDIR=.*: cannot hold the decoded dataset, 15\.4 kB \(no room in .*\), and "
+        r"no more than 1 kB of memory are free; name a folder on a larger disk",
     ):
         read_shared(SOURCE, "train")
 

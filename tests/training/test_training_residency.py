@@ -80,7 +80,7 @@ def test_too_large_falls_back_to_processes_and_says_so_once(
     on_host(monkeypatch, room=SIZE - 1)
     for _ in range(2):
         assert Residency("auto", 3).place(SOURCE, "train", device) == Place(CPU, 3)
-    told = "the dataset takes 0.000308 GB and {} has room for 0.000308 GB: 3 loader processes"
+    told = "the dataset takes 308 kB and {} has room for 308 kB: 3 loader processes"
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert caplog.messages[0].startswith(told.format(where))
 
@@ -93,8 +93,8 @@ def test_too_large_and_resident_all_the_same_is_refused(
     on_host(monkeypatch, room=1000)
     with pytest.raises(
         ConfigError,
-        match=r"dataset\.device_resident=true: the training images take 0\.000308 GB and "
-        r"(the GPU|this machine) has room for 1e-06 GB; auto and false",
+        match=r"dataset\.device_resident=true: the training images take 308 kB and "
+        r"(the GPU|this machine) has room for 1 kB; auto and false",
     ):
         Residency(wish=True).place(SOURCE, "train", device)
 
@@ -183,4 +183,11 @@ def test_free_memory_is_the_least_that_anyone_leaves(
 def test_this_machine_has_memory() -> None:
     free = free_bytes()
     assert free is None or 2**20 < free < 2**50
-    assert host_memory.gigabytes(1.234e9) == "1.23 GB"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (154e6, "154 MB"), (3.0814e12, "3 TB"), (2e10, "20 GB")],
+)
+def test_sizes_are_told_in_fitting_units(size_bytes: float, text: str) -> None:
+    assert host_memory.size_text(size_bytes) == text

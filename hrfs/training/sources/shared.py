@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hrfs.experiment.errors import ConfigError
-from hrfs.training.host_memory import free_bytes, gigabytes
+from hrfs.training.host_memory import free_bytes, size_text
 from hrfs.training.sources.base import ImageSource, LabelledImages, Split
 from hrfs.training.sources.store import Store, private_folder
 
@@ -38,13 +38,14 @@ def read_shared(source: ImageSource, split: Split) -> LabelledImages:
     name = _name(source, split)
     try:
         store = Store(private_folder())
-        return store.open(name) or _written(store, name, source, split)
+        entry = store.find(name)
+        return _written(store, name, source, split) if entry is None else entry
     except OSError as error:
         _require_memory(size_bytes, error)
         log.warning(
             "each process of this node keeps its own copy of the dataset, %s: none can be shared "
             "in the temporary folder (%s)",
-            gigabytes(size_bytes),
+            size_text(size_bytes),
             error,
         )
     return source.read(split)
@@ -56,8 +57,8 @@ def _require_memory(size_bytes: int, why: OSError) -> None:
         raise ConfigError(
             "TMPDIR",
             tempfile.gettempdir(),
-            f"cannot hold the decoded dataset, {gigabytes(size_bytes)} ({why}), and no more than "
-            f"{gigabytes(free)} of memory are free",
+            f"cannot hold the decoded dataset, {size_text(size_bytes)} ({why}), and no more than "
+            f"{size_text(free)} of memory are free",
             "name a folder on a larger disk",
         ) from why
 
@@ -69,10 +70,10 @@ def count(source: ImageSource, split: Split) -> int:
 
 def _written(store: Store, name: str, source: ImageSource, split: Split) -> LabelledImages:
     with store.lock():
-        entry = store.open(name)  # another process may have been first
+        entry = store.find(name)  # another process may have been first
         if entry is None:
             store.write(name, source.parts(split), source.size_bytes(split))
-            entry = store.open(name)
+            entry = store.find(name)
     if entry is None:
         raise OSError(f"the entry {name} is not what was written")
     return entry

@@ -28,7 +28,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from hrfs.experiment.files import fill_atomically
-from hrfs.training.host_memory import gigabytes
+from hrfs.training.host_memory import size_text
 from hrfs.training.sources.base import LABEL_BYTES, LabelledImages
 
 BLOCK = 4096
@@ -71,7 +71,7 @@ class Store:
         """To be held by the one process that writes."""
         return FileLock(self._folder / _LOCK)
 
-    def open(self, name: str) -> LabelledImages | None:
+    def find(self, name: str) -> LabelledImages | None:
         """The entry of that name, mapped into memory; None if there is none, or a damaged one.
 
         What is written into its arrays stays with the process.
@@ -100,7 +100,7 @@ class Store:
         self._tidy(name)
         total, _, free = shutil.disk_usage(self._folder)
         if size_bytes > free - RESERVE * total:
-            raise OSError(f"no room in {self._folder}, where {gigabytes(free)} are free")
+            raise OSError(f"no room in {self._folder}, where {size_text(free)} are free")
         fill_atomically(self._folder / name, lambda stream: _fill(stream, parts))
 
     def _tidy(self, name: str) -> None:
