@@ -40,16 +40,17 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
 
 
 def measure(case: Case, ways: Sequence[str], rounds: int, round_s: float) -> dict[str, Measured]:
-    """All ways in turn: each warms up by a round of one step, and shows its pace by another."""
+    """All ways in turn. Each first warms up by a step, shows its pace by another, and does a
+    round that is not counted, since the slice runner evaluates in proportion to its length.
+    """
     processes = {way: Process(way, case) for way in ways}
     iterations = {}
     for way, process in processes.items():
         process.round(1)
         pace_s = process.round(1)
-        process.forget()
         iterations[way] = max(1, min(MOST_ITERATIONS, round(round_s / max(pace_s, 1e-6))))
-        process.round(iterations[way])  # the slice runner builds anew for another length
-        process.forget()
+        process.round(iterations[way])
+        process.measured.rounds.clear()
     for _ in range(rounds):
         for way, process in processes.items():
             process.round(iterations[way])

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Recipe:
         return ", ".join(filter(None, parts))
 
 
-def changes(case: Case) -> Iterator[Recipe | dict[str, object]]:
+def changes(case: Case) -> Iterator[Mapping[str, Any]]:
     """What is tried, one after another, upon the best so far."""
     yield {"fused": True}
     if case.reduced_precision:
@@ -54,7 +55,7 @@ class Bare:
         self._step = self._make(recipe)
         best_s = self._time(self._step)
         for change in changes(case):
-            tried = replace(recipe, **change)  # type: ignore[arg-type]
+            tried = replace(recipe, **change)
             step = self._make(tried)
             step_s = self._time(step)
             if step_s < best_s:

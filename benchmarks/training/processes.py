@@ -5,15 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.training.case import Case, Way
+from hrfs.experiment.slices import resolve_name
+from hrfs.training.memory import memory_hint
 
 WAYS = {
     "original": "benchmarks.training.original:Original",
@@ -36,9 +40,9 @@ class Measured:
 
 
 class Process:
-    """One way, warmed up, in a process of its own."""
+    """One way to train in a process of its own, which builds it when its first round is due."""
 
-    def __init__(self, way: str, case: object) -> None:
+    def __init__(self, way: str, case: Case) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, WAYS[way], case), daemon=True)
@@ -52,15 +56,11 @@ class Process:
         if not self.measured.failed:
             self._pipe.send(iterations)
             figures = self._answer()
-            if isinstance(figures, str):
-                self.measured.failed = figures
+            if figures == NO_MEMORY:
+                self.measured.failed = NO_MEMORY
             else:
                 self.measured.rounds.append(figures)
         return time.perf_counter() - start_s
-
-    def forget(self) -> None:
-        """What came so far was for warming up."""
-        self.measured.rounds.clear()
 
     def end(self) -> Measured:
         """End it, and give what it measured."""
@@ -71,61 +71,46 @@ class Process:
         self._process.join()
         return self.measured
 
-    def _answer(self):  # type: ignore[no-untyped-def]
+    def _answer(self) -> Any:
         try:
             return self._pipe.recv()
-        except EOFError:
+        except EOFError:  # its traceback is on the screen
             self._process.join()
             code = self._process.exitcode
-            raise SystemExit(f"benchmarks.training: a process ended with {code}") from None
+            raise SystemExit(f"benchmarks.training: a process ended with code {code}") from None
 
 
-def _serve(pipe: Connection, way: str, case) -> None:  # type: ignore[no-untyped-def]
-    """The process: build on the first message, then a round for each; None ends it."""
-    import torch
-
-    from hrfs.training.memory import memory_hint
-
+def _serve(pipe: Connection, name: str, case: Case) -> None:
+    """The process: a round for each number of iterations that comes, until None does."""
     torch.set_num_threads(case.threads)
+    make = resolve_name(name)
     if not case.on_gpu:
         _limit_memory()
-    module, _, name = way.partition(":")
-    trained = None
-    with _fresh_cache():
+    way: Way | None = None
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder  # what runs here have chosen before does not count
         while (iterations := pipe.recv()) is not None:
             try:
                 with memory_hint(case.worker):
-                    trained = trained or getattr(import_module(module), name)(case)
-                    pipe.send(trained.round(iterations))
+                    way = way or make(case)
+                    pipe.send(way.round(iterations))
             except (MemoryError, RuntimeError) as error:
                 if "memory: lower" not in str(error):
                     raise
                 pipe.send(NO_MEMORY)
                 return
-        assert trained is not None
-        pipe.send((trained.told, _peak_mb(case.on_gpu)))
+        pipe.send((way.told if way else "", _peak_mb(case.on_gpu)))
 
 
 def _limit_memory() -> None:
-    """Fail at an allocation, rather than have the kernel kill somebody."""
+    """Fail at an allocation, rather than have the kernel end some process of the machine."""
     info = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(info["MemAvailable"].split()[0]) * 1024
     allowed = max(SPARE_BYTES, available - SPARE_BYTES)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
 
 
-@contextmanager
-def _fresh_cache() -> Iterator[None]:
-    """What runs on this machine have chosen before does not count."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_CACHE_HOME"] = folder
-        yield
-
-
 def _peak_mb(on_gpu: bool) -> float:
-    import torch
-
     if on_gpu:
         return torch.cuda.max_memory_allocated() / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # KiB on Linux

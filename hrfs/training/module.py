@@ -82,13 +82,17 @@ class ImageClassifier(LightningModule):
         self.log(f"{stage}/acc", accuracy, on_step=False, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """SGD with the module's ``lr``, ``momentum``, ``weight_decay`` and ``nesterov``."""
+        """SGD with the module's ``lr``, ``momentum``, ``weight_decay`` and ``nesterov``.
+
+        Fused: one pass over the weights in place of four, on a CPU and on a GPU.
+        """
         return torch.optim.SGD(
             self.parameters(),
             lr=self.hparams["lr"],
             momentum=self.hparams["momentum"],
             weight_decay=self.hparams["weight_decay"],
             nesterov=self.hparams["nesterov"],
+            fused=True,
         )
 
 
