@@ -103,7 +103,7 @@ def with_choices(launch: Launch, folder: Path) -> Launch:
     from hrfs.reporting.worker_facts import read_worker_facts
 
     told = read_worker_facts(folder / ENVIRONMENT)
-    chosen = {name: facts["trainer"] for name, facts in told.items() if "trainer" in facts}
+    chosen = {name: facts for name, facts in told.items() if "trainer" in facts}
     settings = {**launch.runner.settings, "chosen": chosen}
     return replace(launch, runner=replace(launch.runner, settings=settings))
 

@@ -12,9 +12,11 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import SliceRequest
 from hrfs.training.capabilities import check_device, device_name
 from hrfs.training.loaders import Batches
+from hrfs.training.memory import memory_hint
 from hrfs.training.probe import changes_for, choose
 from hrfs.training.probe_cache import DamagedError, ProbeCache
 from hrfs.training.probe_steps import StepMeter, same_randomness
@@ -31,6 +33,26 @@ class Decision:
     """Nothing of it is ``auto``."""
     facts: Mapping[str, Any]
     """Plain values: ``device``, ``threads``, ``trainer``; ``probe`` if anything was ``auto``."""
+
+
+class Decisions:
+    """Those of one process, each made before the worker's first slice there."""
+
+    def __init__(self, settings: RunnerSettings) -> None:
+        self._settings = settings
+        self._made: dict[WorkerInfo, Decision] = {}
+
+    def of(self, request: SliceRequest, module: LightningModule, batches: Batches) -> Decision:
+        """As :func:`decide` the first time, then the same again.
+
+        Raises:
+            ConfigError, MemoryError, RuntimeError: as of :func:`decide`, and out of memory.
+        """
+        worker = request.worker
+        if worker not in self._made:
+            with memory_hint(worker):
+                self._made[worker] = decide(self._settings, request, module, batches)
+        return self._made[worker]
 
 
 def decide(
@@ -52,7 +74,8 @@ def decide(
     if asked.undecided:
         earlier = settings.chosen.get(worker.name)
         if earlier is not None:
-            chosen, probe = asked.decided(earlier), {"source": "this run, before it was resumed"}
+            chosen = asked.decided(earlier["trainer"])
+            probe = {**earlier.get("probe", {}), "kept": "from before the run was resumed"}
         else:
             chosen, probe = _cached_or_measured(settings, request, module, batches, device)
         check_device(chosen, worker, device)

@@ -20,6 +20,7 @@ What a LightningModule of the user's own owes:
   object serves many trials: other attributes are not cleared between them.
 - Each slice is a fit of its own: ``trainer.global_step`` and ``current_epoch`` begin at 0.
   Hooks that move or change a batch belong to the module, not to the data module.
+- Where ``trainer.compile`` is set, ``training_step`` is compiled by torch.compile.
 - ``save_hyperparameters()``, so that the winner's checkpoint opens by itself; a ``test_step``,
   if the winner is to be tested.
 
@@ -40,10 +41,9 @@ from typing import Any
 
 from pytorch_lightning import LightningModule
 
-from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import SliceRequest, SliceResult
 from hrfs.training.datamodules import build_data, prepare_node
-from hrfs.training.decision import Decision, decide
+from hrfs.training.decision import Decisions
 from hrfs.training.health import is_healthy
 from hrfs.training.loaders import Batches
 from hrfs.training.memory import memory_hint
@@ -91,7 +91,7 @@ class LightningSliceRunner:
         self._kept_batches: Batches | None = None
         self._kept_module: LightningModule | None = None
         self._kept_trainer: SliceTrainer | None = None
-        self._decisions: dict[WorkerInfo, Decision] = {}
+        self._decisions = Decisions(settings)
         self._built_with: dict[str, Any] = {}
         self._fresh_trial: Identity | None = None
         self._progress: Progress | None = None
@@ -165,7 +165,7 @@ class LightningSliceRunner:
         batches = self._batches()
         identity = self._settings.populations.identity(request.trial)
         progress = self._hold(identity, request.hyperparameters)
-        decision = self._decide(request, batches)
+        decision = self._decisions.of(request, self._module, batches)
         self._progress = None  # what an interrupted fit leaves behind is no state
         callback = SliceCallback(
             request,
@@ -186,21 +186,8 @@ class LightningSliceRunner:
         losses = [callback.mean_loss, metrics.get("train/loss")]
         finite = all(math.isfinite(loss) for loss in losses if loss is not None)
         healthy = finite and is_healthy(self._module, callback.optimizer_states)
-        return SliceResult(
-            metrics,
-            callback.train_s,
-            callback.evaluate_s,
-            diverged=not healthy,
-            facts=decision.facts,
-        )
-
-    def _decide(self, request: SliceRequest, batches: Batches) -> Decision:
-        """How the worker trains; settled before its first slice here."""
-        if request.worker not in self._decisions:
-            with memory_hint(request.worker):
-                decision = decide(self._settings, request, self._module, batches)
-            self._decisions[request.worker] = decision
-        return self._decisions[request.worker]
+        times_s = callback.train_s, callback.evaluate_s
+        return SliceResult(metrics, *times_s, diverged=not healthy, facts=decision.facts)
 
     def _fit(
         self,

@@ -109,7 +109,8 @@ class RunnerSettings:
     lr_shape: LrShape | None = None
     """By what a trial's ``lr`` is multiplied in each iteration; None: by nothing."""
     chosen: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    """What an earlier driver's workers, by name, chose for what is ``auto``."""
+    """What an earlier driver of the run was told by its workers, by their names: ``trainer``, what
+    each chose for what is ``auto``, and ``probe``, by what."""
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> RunnerSettings:

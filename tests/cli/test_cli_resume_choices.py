@@ -30,7 +30,7 @@ def test_what_each_worker_chose_travels_to_it(tmp_path: Path) -> None:
     told = {"workers": {"a": {"device": "X", "trainer": CHOICE}, "b": {"cores": [1]}}}
     (tmp_path / "environment.json").write_text(json.dumps(told))
     settings = with_choices(launch("auto"), tmp_path).runner.settings
-    assert RunnerSettings.from_plain(settings).chosen == {"a": CHOICE}
+    assert RunnerSettings.from_plain(settings).chosen == {"a": told["workers"]["a"]}
     assert with_choices(launch("32-true"), tmp_path) == launch("32-true")
 
 

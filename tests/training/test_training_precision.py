@@ -13,7 +13,7 @@ from training_helpers import request, settings
 from hrfs.training.runner import build
 from hrfs.training.state import load_state
 
-pytestmark = [pytest.mark.torch, pytest.mark.slow]
+pytestmark = [pytest.mark.torch, pytest.mark.soak, pytest.mark.slow]
 
 DIGITS = {
     "_target_": "hrfs.training.data.ImageData", "name": "digits", "batch_size": 64,

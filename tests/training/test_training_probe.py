@@ -223,12 +223,16 @@ class TestRunner:
 
     def test_a_resumed_run_keeps_what_was_chosen(self, bench: Bench) -> None:
         before = {"precision": "32-true", "channels_last": True, "compile": False}
-        plain = {**settings(**HALF), "chosen": {WORKER.name: before}}
+        plain = {
+            **settings(**HALF),
+            "chosen": {WORKER.name: {"trainer": before, "probe": {"tried": [1]}}},
+        }
         facts = slice_facts(plain)
         assert bench.asked == []
         assert facts["trainer"] == before
-        assert "resumed" in facts["probe"]["source"]
-        unsaid = {**plain, "chosen": {WORKER.name: {}}}
+        assert facts["probe"]["tried"] == [1]
+        assert "resumed" in facts["probe"]["kept"]
+        unsaid = {**plain, "chosen": {WORKER.name: {"trainer": {}}}}
         with pytest.raises(ConfigError, match=r"trainer\.precision=auto: what was chosen before"):
             slice_facts(unsaid)
 
