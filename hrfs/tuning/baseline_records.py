@@ -17,8 +17,8 @@ from hrfs.experiment.observer import RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import ExploitRecord, FailureRecord, SliceRecord
 from hrfs.tuning.dispatch import TIMES, metrics_of, score_of
+from hrfs.tuning.facts import FactNotes
 from hrfs.tuning.population import trial_number
-from hrfs.tuning.trainable import FACTS_KEY
 
 OFFSET_KEY = "hrfs_offset"
 """Key of a trial's config: iterations that it has itself done beyond those that Tune counts."""
@@ -42,7 +42,7 @@ class BaselineRecords(Callback):
         """Iterations that each trial has itself done."""
         self._parents: dict[int, int] = {}
         self._exploits_read = 0
-        self._facts: dict[str, Mapping[str, Any]] = {}
+        self._facts = FactNotes()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles callbacks when an experiment starts; observers hold open files."""
@@ -77,7 +77,8 @@ class BaselineRecords(Callback):
         self._done[number] = record.to_iteration
         self._values[number] = record.hyperparameters
         self._watch.on_slice(record)
-        self._note_facts(record.worker, result.get(FACTS_KEY, {}))
+        if facts := self._facts.news(record.worker, flat):
+            self._watch.on_worker_facts(self._now_s, record.worker, facts)
         if number in self._read_exploits(Path(trial.local_experiment_path) / "pbt_global.txt"):
             self._set_offset(trial, record.to_iteration)
 
@@ -94,11 +95,6 @@ class BaselineRecords(Callback):
         self._watch.on_failure(
             FailureRecord(self._now_s, None, trial_number(trial.trial_id), None, "trial failed")
         )
-
-    def _note_facts(self, worker: str, facts: Mapping[str, Any]) -> None:
-        if facts and self._facts.get(worker) != facts:
-            self._facts[worker] = facts
-            self._watch.on_worker_facts(self._now_s, worker, facts)
 
     def _record(self, trial: int, flat: Mapping[str, Any]) -> SliceRecord:
         end_s = self._now_s

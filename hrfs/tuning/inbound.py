@@ -21,11 +21,12 @@ from hrfs.experiment.records import WorkerInfo
 from hrfs.tuning.context import Context
 from hrfs.tuning.cores import CoreNotes
 from hrfs.tuning.dispatch import Dispatched, held_s, score_of, slice_record
+from hrfs.tuning.facts import FactNotes
 from hrfs.tuning.hung import HungSlices
 from hrfs.tuning.losses import Losses
 from hrfs.tuning.privates import checkpoint_path
 from hrfs.tuning.storage_gate import local_storage
-from hrfs.tuning.trainable import FACTS_KEY, SLICE_KEY
+from hrfs.tuning.trainable import SLICE_KEY
 
 
 class Inbound:
@@ -39,8 +40,7 @@ class Inbound:
         self._events: list[Entry] = []
         self._errors: list[Trial] = []
         self._reported: dict[int, tuple[Mapping[str, Any], float]] = {}
-        self._facts: dict[str, Mapping[str, Any]] = {}
-        """What each worker has told of itself."""
+        self._facts = FactNotes()
 
     def note(self, event: Event, **facts: Any) -> None:
         """An event, and what the driver alone knows of it."""
@@ -173,14 +173,10 @@ class Inbound:
         record = slice_record(done, result, reported_s, now_s, score)
         context.observers.on_slice(record)
         self._cores.note(done.bundle, result)
-        self._note_facts(record.worker, result.get(FACTS_KEY, {}))
+        if facts := self._facts.news(record.worker, result):
+            context.observers.on_worker_facts(now_s, record.worker, facts)
         duration_s, overhead_s = held_s(record, result)
         ended = SliceDone(now_s, record.slice, duration_s, score, saved, overhead_s)
         self._hung.note_done(record.slice, number, record.worker)
         pardoned = self._losses.note_done(number, record.worker)
         self.note(ended, record=asdict(record), **({"pardoned": pardoned} if pardoned else {}))
-
-    def _note_facts(self, worker: str, facts: Mapping[str, Any]) -> None:
-        if facts and self._facts.get(worker) != facts:
-            self._facts[worker] = facts
-            self._context.observers.on_worker_facts(self._context.now_s, worker, facts)

@@ -29,6 +29,7 @@ from hrfs.experiment.pinning import Pinning
 from hrfs.experiment.process_start import in_turn, without_collecting
 from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
 from hrfs.tuning.cores import CORES_KEY
+from hrfs.tuning.facts import as_result
 from hrfs.tuning.fence import FENCE_KEY, enter
 from hrfs.tuning.privates import next_folder, refuse_pickled, stored_result
 from hrfs.tuning.storage_saves import saving
@@ -43,9 +44,6 @@ HANDOVER_KEY = "hrfs_handover"
 ``counters`` of the trial. If it is there, the state is saved within the slice."""
 SAVED_KEY = "hrfs_saved"
 """Key of a result: folder of the checkpoint that was saved within the slice."""
-FACTS_KEY = "hrfs_facts"
-"""Key of a result: what the driver is to write down of the worker, a mapping of plain values. It
-comes with every slice; observers are told when it changes."""
 FRESH_PROCESS = "fresh_process"
 """Key of a result: True for the first slice of a process."""
 
@@ -226,7 +224,7 @@ class RunnerTrainable(SliceTrainable):
             "train_s": result.train_s,
             "evaluate_s": result.evaluate_s,
             "diverged": result.diverged,
-            FACTS_KEY: dict(result.facts),
+            **as_result(result.facts),
         }
 
     def save_state(self, folder: Path) -> None:
