@@ -1,7 +1,7 @@
 """How fast each network trains: as the original did, as a bare loop can, and in slices of hrfs.
 
     python -m benchmarks.training
-    python -m benchmarks.training --networks resnet18 --stems imagenet --batches 128 --no-compile
+    python -m benchmarks.training --networks resnet18 --stems imagenet --batches 128
 
 ``original``: the original's way, written from its description: loader and shuffle built anew for
 each batch, images made one by one by torchvision's transforms, contiguous memory order, 32 bit,

@@ -30,12 +30,14 @@ MOST_ITERATIONS = 50
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
     """One per row."""
+    on_gpu = options.device == "gpu"
+    compiled = on_gpu if options.compile is None else options.compile
     for network, batch in itertools.product(options.networks, options.batches):
         for stem in options.stems if network in WITH_STEM else (None,):
             yield Case(
                 network=network, stem=stem, batch=batch, samples=options.samples,
-                on_gpu=options.device == "gpu", threads=options.threads,
-                reduced_precision=not options.full_precision, compiled=not options.no_compile,
+                on_gpu=on_gpu, threads=options.threads,
+                reduced_precision=not options.full_precision, compiled=compiled,
             )  # fmt: skip
 
 
@@ -103,7 +105,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--samples", type=_positive, default=CIFAR_SAMPLES)
     parser.add_argument("--threads", type=_positive, default=os.cpu_count() or 1)
     parser.add_argument("--full-precision", action="store_true", help="try 32 bit alone")
-    parser.add_argument("--no-compile", action="store_true", help="do not try torch.compile")
+    parser.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction,
+        help="try torch.compile; default: on a GPU, for on a CPU it takes a minute a row and more",
+    )  # fmt: skip
     return parser.parse_args(arguments)
 
 

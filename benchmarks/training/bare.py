@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from benchmarks.training.case import LEARNING, WEIGHT_DECAY, Case, now_s, random_images
 
 PADDING = 4
-TRIAL_STEPS = 3
-"""Timed steps of each thing that is tried."""
+TRIAL_STEPS, TRIAL_S = 3, 5.0
+"""Timed steps of each thing that is tried: so many, or one after so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,11 @@ class Bare:
         return {"images_per_s": iterations * self._case.batch / seconds}
 
     def _time(self, step: Callable[[], None]) -> float:
-        """Least seconds of a step, after some that warm up (or compile)."""
+        """Least seconds of a step, after one that warms up (or compiles)."""
         device = self._case.device
-        for _ in range(2):
-            step()
+        step()
         marks = [now_s(device)]
-        for _ in range(TRIAL_STEPS):
+        while len(marks) <= TRIAL_STEPS and marks[-1] - marks[0] < TRIAL_S:
             step()
             marks.append(now_s(device))
         return min(after - before for before, after in itertools.pairwise(marks))

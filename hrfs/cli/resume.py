@@ -58,6 +58,7 @@ def resume_run(folder: Path, others: Sequence[str]) -> Status:
             rule = f"is a run of scheduler={RAY_PBT}, whose state only Ray has"
             raise ConfigError(KEY, folder, rule, "run it anew")
         check_data(config)
+        launch = with_choices(launch, folder)
         with _log_file(folder), resumable(folder, launch.scheduler.policy):
             return _go_on(folder, config, plan, launch)
 
@@ -87,7 +88,6 @@ def _go_on(folder: Path, config: Mapping[str, Any], plan: Plan, launch: Launch) 
     if changed:
         history.warn(f"slices.csv was put right by the event log: {changed}")
     _tell(folder, replay, history)
-    launch = with_choices(launch, folder)
     return train(config, plan, launch, folder, history, replay).status
 
 

@@ -61,7 +61,7 @@ def test_a_slice_evaluates_in_the_proportion_of_the_papers() -> None:
 
 
 def test_the_rows() -> None:
-    options = parse(["--networks", "resnet18", "small_resnet", "--batches", "128", "--no-compile"])
+    options = parse(["--networks", "resnet18", "small_resnet", "--batches", "128"])
     assert [case.name for case in cases(options)] == [
         "resnet18/imagenet",
         "resnet18/cifar",
@@ -96,7 +96,7 @@ def test_a_row_has_medians_and_ratios() -> None:
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     main([
         "--networks", "small_resnet", "--batches", "16", "--samples", "96", "--rounds", "1",
-        "--round-s", "0.01", "--threads", "1", "--no-compile", "--full-precision", "--ways", "bare",
+        "--round-s", "0.01", "--threads", "1", "--full-precision", "--ways", "bare",
     ])  # fmt: skip
     table = capsys.readouterr().out
     assert "small_resnet" in table
