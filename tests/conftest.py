@@ -22,6 +22,12 @@ settings.register_profile("hrfs", deadline=None)
 settings.load_profile("hrfs")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start Ray come first: else two processes would wait for the last of them."""
+    long = {item.path for item in items if item.get_closest_marker("ray")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[Cluster]:
     """The one Ray cluster of the session: a head node and three unlike nodes.
