@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +17,19 @@ from filelock import FileLock, Timeout
 TURN_WITHIN_S = 60.0
 """A process that has waited so long starts beside the others: one of them may hang."""
 _LOOK_EVERY_S = 0.02
+
+
+def import_in_turn(*modules: str) -> None:
+    """Import ``modules``, in turn with other processes that start; at once if they are there.
+
+    Raises:
+        ImportError: as the import does.
+    """
+    missing = [module for module in modules if module not in sys.modules]
+    if missing:
+        with in_turn(), without_collecting():
+            for module in missing:
+                importlib.import_module(module)
 
 
 @contextmanager
@@ -37,9 +52,9 @@ def in_turn(within_s: float = TURN_WITHIN_S, places: int | None = None) -> Itera
     """Hold one of this machine's ``places`` for processes that start, one per core by default.
 
     Starting is all computation. Where a machine has more workers than cores, each would be as
-    late as the last if all started at once; in turn, the first train long before. True if a place
-    came free ``within_s`` seconds; else, or where locks cannot be had, the process starts all the
-    same. The system frees the place of a process that dies.
+    late as the last if all started at once; in turn, the first train long before. Gives True if
+    a place came free within ``within_s`` seconds; else the process is to start all the same. The
+    system frees the place of a process that dies.
     """
     number = places or os.cpu_count() or 1
     user = os.getuid() if hasattr(os, "getuid") else 0

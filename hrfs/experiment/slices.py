@@ -94,10 +94,20 @@ def resolve_name(dotted: str) -> Any:
         ValueError: ``dotted`` has no colon.
         ImportError, AttributeError: there is no such module or name.
     """
-    module, colon, name = dotted.partition(":")
+    module = module_of(dotted)
+    return getattr(importlib.import_module(module), dotted[len(module) + 1 :])
+
+
+def module_of(dotted: str) -> str:
+    """The module in ``package.module:name``.
+
+    Raises:
+        ValueError: ``dotted`` has no colon.
+    """
+    module, colon, _ = dotted.partition(":")
     if not colon:
         raise ValueError(f"{dotted!r} must have the form 'package.module:name'")
-    return getattr(importlib.import_module(module), name)
+    return module
 
 
 def resolve_factory(dotted: str) -> RunnerFactory:

@@ -6,13 +6,12 @@ Ray keeps a process ready for each CPU, and has each import what it is told to p
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from hrfs.experiment.process_start import in_turn, without_collecting
+from hrfs.experiment.process_start import import_in_turn
 
 NAMED_BY = "HRFS_WORKER_IMPORTS"
 """Variable in the environment of Ray's processes: modules, with commas between them."""
@@ -35,8 +34,4 @@ def head_start(modules: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def import_named() -> None:
     """In a worker's process. Ray logs what cannot be imported; its trial will say so too."""
-    modules = [name for name in os.environ.get(NAMED_BY, "").split(",") if name]
-    if modules:
-        with in_turn(), without_collecting():
-            for module in modules:
-                importlib.import_module(module)
+    import_in_turn(*filter(None, os.environ.get(NAMED_BY, "").split(",")))

@@ -14,6 +14,7 @@ from hrfs.experiment.launch import Outcome, RunnerSpec, SchedulerChoice, check_s
 from hrfs.experiment.observer import Observers, RunObserver
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.process_start import without_collecting
+from hrfs.experiment.slices import module_of
 from hrfs.tuning.fence import fence_off
 from hrfs.tuning.session import cluster as ray_cluster
 
@@ -44,7 +45,7 @@ def run_experiment(
     """
     check_seeds(scheduler.policy, plan.seeds)
     watch, fence = Observers(observers), fence_off(out_dir)
-    imports = (TRAINABLE, runner.factory.partition(":")[0])
+    imports = (TRAINABLE, module_of(runner.factory))
     with ray_cluster(cluster, imports):
         with without_collecting():
             from hrfs.tuning.on_cluster import run_on_cluster

@@ -26,8 +26,8 @@ from hrfs.experiment.checkpoint import CheckpointError
 from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.files import let_no_others_write, make_folder
 from hrfs.experiment.pinning import Pinning
-from hrfs.experiment.process_start import in_turn, without_collecting
-from hrfs.experiment.slices import SliceRequest, SliceRunner, resolve_factory
+from hrfs.experiment.process_start import import_in_turn
+from hrfs.experiment.slices import SliceRequest, SliceRunner, module_of, resolve_factory
 from hrfs.tuning.cores import CORES_KEY
 from hrfs.tuning.facts import as_result
 from hrfs.tuning.fence import FENCE_KEY, enter
@@ -209,8 +209,8 @@ class RunnerTrainable(SliceTrainable):
         spec = config[RUNNER_KEY]
         if FENCE_KEY in spec:
             enter(spec[FENCE_KEY])
-        with in_turn(), without_collecting():
-            self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
+        import_in_turn(module_of(spec["factory"]))
+        self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
 
     def begin(self, trial: int) -> None:
         """Fresh weights, a function of the trial's seed and number alone."""

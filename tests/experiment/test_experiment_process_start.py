@@ -6,11 +6,14 @@ import gc
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from hrfs.experiment.process_start import in_turn, without_collecting
+from hrfs.experiment import process_start
+from hrfs.experiment.process_start import import_in_turn, in_turn, without_collecting
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,3 +69,23 @@ def test_the_place_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
         other.wait()
         with in_turn(5.0, places=1) as after:
             assert after
+
+
+def test_what_is_there_already_waits_for_no_turn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken: list[bool] = []
+
+    @contextmanager
+    def noted() -> Iterator[bool]:
+        taken.append(True)
+        yield True
+
+    monkeypatch.setattr(process_start, "in_turn", noted)
+    (tmp_path / "not_there_yet.py").write_text("import gc\nOFF = not gc.isenabled()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import_in_turn("gc", "sys")
+    assert taken == []
+    import_in_turn("gc", "not_there_yet")
+    assert len(taken) == 1
+    assert sys.modules.pop("not_there_yet").OFF
