@@ -15,6 +15,7 @@ all points after the first fifth, with its standard error.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import re
@@ -30,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.conditions import conditions
+from hrfs.experiment.process_start import keep_for_good
 from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import SliceRequest
 from hrfs.tuning.trainable import RunnerTrainable  # noqa: F401 - what a worker imports is counted
@@ -97,6 +99,7 @@ def measure_size(spec: dict[str, Any], threads: int) -> dict[str, float]:
 def measure_growth(slices: int, iterations: int) -> list[float]:
     """MiB of the process's own after each of so many slices."""
     runner = runner_of(SMALL, threads=1)
+    keep_for_good()  # as a worker's process does once it has its runner
     own = []
     with tempfile.TemporaryDirectory() as name:
         files = [Path(name) / f"trial_{trial}" for trial in range(TRIALS)]
@@ -112,6 +115,7 @@ def measure_growth(slices: int, iterations: int) -> list[float]:
             runner.run(SliceRequest(number, trial, start, iterations, WORKER, values))
             runner.save(files[trial])
             own.append(resident_mb()["own"])
+    gc.unfreeze()
     return own
 
 

@@ -26,7 +26,7 @@ from hrfs.experiment.checkpoint import CheckpointError
 from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.files import let_no_others_write, make_folder
 from hrfs.experiment.pinning import Pinning
-from hrfs.experiment.process_start import import_in_turn
+from hrfs.experiment.process_start import import_in_turn, keep_for_good
 from hrfs.experiment.slices import SliceRequest, SliceRunner, module_of, resolve_factory
 from hrfs.tuning.cores import CORES_KEY
 from hrfs.tuning.facts import as_result
@@ -211,6 +211,7 @@ class RunnerTrainable(SliceTrainable):
             enter(spec[FENCE_KEY])
         import_in_turn(module_of(spec["factory"]))
         self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
+        keep_for_good()
 
     def begin(self, trial: int) -> None:
         """Fresh weights, a function of the trial's seed and number alone."""
