@@ -59,27 +59,29 @@ def evaluate_winner(
         trainer = make_trainer(worker, checked.trainer.decided(EXACT))
         trainer.strategy.connect(module)
         export(trainer, module, export_to)
-        data = build_data(checked)
-        prepare_node(data, checked)
-        with memory_hint(worker):
-            return {**_validate(trainer, module, data, checked), **_test(trainer, module, data)}
+        tested, subset = is_overridden("test_step", module), checked.trainer.validation_samples
+        if not tested:
+            log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
+        found: dict[str, float] = {}
+        if tested or subset is not None:
+            data = build_data(checked)
+            prepare_node(data, checked)
+            with memory_hint(worker):
+                found |= {} if subset is None else _validate(trainer, module, data)
+                found |= _test(trainer, module, data) if tested else {}
+        return found
 
 
 def _validate(
-    trainer: Trainer, module: LightningModule, data: LightningDataModule, settings: RunnerSettings
+    trainer: Trainer, module: LightningModule, data: LightningDataModule
 ) -> dict[str, float]:
-    """Metrics on the whole validation split; none if slices have seen all of it."""
-    if settings.trainer.validation_samples is None:
-        return {}
+    """Metrics on the whole validation split."""
     data.setup("fit")  # as for slices: a data module need not know of another stage
     trainer.validate(module, data.val_dataloader(), verbose=False)
     return _logged(trainer)
 
 
 def _test(trainer: Trainer, module: LightningModule, data: LightningDataModule) -> dict[str, float]:
-    if not is_overridden("test_step", module):
-        log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
-        return {}
     data.setup("test")
     trainer.test(module, data.test_dataloader(), verbose=False)
     return _logged(trainer)

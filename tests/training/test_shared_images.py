@@ -98,8 +98,8 @@ def test_images_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_small_sets_leave_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    assert not isinstance(read_shared(DigitsSource(), "train").images, np.memmap)
+    monkeypatch.setattr(shared, "SMALL_BYTES", SOURCE.size_bytes("train") + 1)
+    assert not isinstance(read_shared(SOURCE, "train").images, np.memmap)
     assert entries(folder) == []
 
 
@@ -147,11 +147,13 @@ def test_what_nobody_opened_for_long_is_removed(folder: Path) -> None:
     old, kept = entries(folder)
     long_ago_s = (folder / old).stat().st_mtime - store.UNUSED_S - 60
     os.utime(folder / old, (long_ago_s, long_ago_s))
+    os.utime(folder / ".lock", (long_ago_s, long_ago_s))
     (folder / ".half.1234").touch()  # of a writer that was killed
     read_shared(SyntheticSource(50, 5, 3, 10, seed=2), "train")
     assert not {old, ".half.1234"} & set(entries(folder))
     assert kept in entries(folder)
     assert len(entries(folder)) == 2
+    assert (folder / ".lock").exists()
 
 
 def test_opening_an_entry_keeps_it(folder: Path) -> None:

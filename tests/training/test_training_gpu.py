@@ -22,6 +22,7 @@ from training_helpers import (
 )
 
 from hrfs.experiment.checkpoint import read_checkpoint
+from hrfs.experiment.errors import ConfigError
 from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import SliceResult
 from hrfs.training.final import evaluate_winner
@@ -36,7 +37,7 @@ pytestmark = [
 
 GPU = replace(WORKER, name="here/gpu/0", kind="gpu", gpus=1.0)
 RECORDED = {**small_model(), "_target_": "training_helpers.Recorder"}
-AUGMENTED = synthetic(augment=True)
+AUGMENTED = synthetic(augment=True, cutout=3)
 
 
 @pytest.fixture(autouse=True)
@@ -224,6 +225,27 @@ class TestOnTheGpu:
         assert not runner.run(request(0, 2, worker=GPU)).diverged
         loader = runner._batches().for_slice(3, 0, 1, torch.device("cuda", 0))
         assert all(part.is_pinned() for part in next(iter(loader)))
+
+    def test_loader_processes_give_pinned_batches_and_outlive_slices(self) -> None:
+        found = []
+        for resident in (True, False):
+            dataset = {**AUGMENTED, "device_resident": resident, "loader_workers": 1}
+            runner = build(settings(dataset=dataset))
+            runner.begin(3)
+            found.append([runner.run(request(4 * n, 4, worker=GPU)).metrics for n in range(2)])
+            batches = runner._batches().for_slice(3, 0, 2, torch.device("cuda", 0))
+            assert all(part.is_pinned() != resident for batch in batches for part in batch)
+            runner.close()
+        assert found[0] == found[1]
+
+    def test_images_that_must_lie_on_the_gpu_and_cannot_are_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 1000))
+        runner = build(settings(dataset=synthetic(split_seed=8, device_resident=True)))
+        runner.begin(3)
+        with pytest.raises(ConfigError, match=r"device_resident=true: .* the GPU has room for"):
+            runner.run(request(0, 2, worker=GPU))
 
     def test_after_a_failure_the_runner_holds_nothing_of_the_gpus_memory(self) -> None:
         before = torch.cuda.memory_allocated()

@@ -111,7 +111,9 @@ class Store:
         """
         what, oldest_s = name.rpartition("-")[0], time.time() - UNUSED_S
         for file in self._folder.iterdir():
-            half = file.name.startswith(".") and file.name != _LOCK  # we alone hold the lock
+            if file.name == _LOCK:  # which we alone hold
+                continue
+            half = file.name.startswith(".")
             if half or file.name.startswith(f"{what}-") or file.stat().st_mtime < oldest_s:
                 file.unlink(missing_ok=True)
 
