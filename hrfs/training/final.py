@@ -59,17 +59,23 @@ def evaluate_winner(
         trainer = make_trainer(worker, checked.trainer.decided(EXACT))
         trainer.strategy.connect(module)
         export(trainer, module, export_to)
-        tested, subset = is_overridden("test_step", module), checked.trainer.validation_samples
-        if not tested:
-            log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
-        found: dict[str, float] = {}
-        if tested or subset is not None:
-            data = build_data(checked)
-            prepare_node(data, checked)
-            with memory_hint(worker):
-                found |= {} if subset is None else _validate(trainer, module, data)
-                found |= _test(trainer, module, data) if tested else {}
-        return found
+        with memory_hint(worker):
+            return _evaluate(trainer, module, checked)
+
+
+def _evaluate(
+    trainer: Trainer, module: LightningModule, settings: RunnerSettings
+) -> dict[str, float]:
+    tested, subset = is_overridden("test_step", module), settings.trainer.validation_samples
+    if not tested:
+        log.warning("%s has no test_step: the winner is not tested", type(module).__name__)
+    found: dict[str, float] = {}
+    if tested or subset is not None:
+        data = build_data(settings)
+        prepare_node(data, settings)
+        found |= {} if subset is None else _validate(trainer, module, data)
+        found |= _test(trainer, module, data) if tested else {}
+    return found
 
 
 def _validate(
