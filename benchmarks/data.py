@@ -178,8 +178,7 @@ def memory_table(options: argparse.Namespace, root: Path) -> Table:
 def batches_table(options: argparse.Namespace, root: Path) -> Table:
     """Each augmentation."""
     step = step_ms(options.batch)
-    title = f"a batch of {options.batch}; a step of ResNet-18 takes {step:.0f} ms"
-    made = table(title, "augmentation", "ms", "of a step")
+    made = table(f"a batch of {options.batch}", "augmentation", "ms", f"of a {step:.0f} ms step")
     for name, changes in AUGMENTATIONS.items():
         source = batches_of(root, options.batch, **changes)
         taken_ms = slice_ms(source, options.batches, 5, anew=False) / options.batches
