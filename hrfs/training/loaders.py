@@ -47,6 +47,7 @@ class Batches:
         self.training = training
         self.validation = validation
         self.populations = populations
+        self.channels_last = channels_last
         self.validation_samples = validation_samples
         self._check()
         self._for_training = LastingLoader(training, channels_last)
