@@ -65,8 +65,8 @@ def main() -> None:
     """Print one row per case: the median, the least and the most of its rounds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--iterations", type=int, default=10, help="of a slice")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of a case in a round")
+    parser.add_argument("--iterations", type=int, default=5, help="of a slice")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a case in a round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     there = cores_to_pin()
