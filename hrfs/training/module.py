@@ -34,8 +34,9 @@ class ImageClassifier(LightningModule):
         weight_decay: float = 0.0005,
         nesterov: bool = False,
         label_smoothing: float = 0.0,
+        stem_stride: int | None = None,
     ) -> None:
-        """For ``network``, ``stem`` and ``width`` see
+        """For ``network``, ``stem``, ``width`` and ``stem_stride`` see
         :func:`~hrfs.training.networks.build_network`.
 
         Args:
@@ -49,7 +50,7 @@ class ImageClassifier(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         _check(nesterov, momentum, label_smoothing)
-        self.network = build_network(network, num_classes, channels, stem, width)
+        self.network = build_network(network, num_classes, channels, stem, width, stem_stride)
         # validate_args would read every batch back from the device
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.test_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)

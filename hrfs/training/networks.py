@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from hrfs.experiment.errors import ConfigError
+from hrfs.training.settings import require_at_least
 
 Stem = Literal["imagenet", "cifar"]
 SMALL_WIDTH = 16
@@ -19,6 +20,7 @@ def build_network(
     channels: int,
     stem: Stem | None = None,
     width: int | None = None,
+    stem_stride: int | None = None,
 ) -> nn.Module:
     """A network with random weights: images (n, channels, h, w) to scores (n, num_classes).
 
@@ -28,6 +30,8 @@ def build_network(
             and max-pooling (what the paper ran); ``cifar`` a 3 x 3 one with stride 1 and no
             pooling, which published CIFAR figures use. None means ``imagenet``.
         width: for ``small_resnet``: channels of its first stage. None means 16.
+        stem_stride: for ``small_resnet``: pixels from one place of the first convolution to the
+            next. 2 leaves a quarter of the places, and of the work. None means 1.
 
     Raises:
         ConfigError: no such network, or an option that is not for it.
@@ -37,9 +41,13 @@ def build_network(
     if name == "small_resnet":
         if stem is not None:
             raise ConfigError("model.stem", stem, "is for resnet18 and resnet50 alone")
-        return SmallResNet(num_classes, channels, SMALL_WIDTH if width is None else width)
-    if width is not None:
-        raise ConfigError("model.width", width, "is for small_resnet alone")
+        width = SMALL_WIDTH if width is None else width
+        stem_stride = 1 if stem_stride is None else stem_stride
+        require_at_least("model.stem_stride", stem_stride, 1)
+        return SmallResNet(num_classes, channels, width, stem_stride)
+    for key, value in (("width", width), ("stem_stride", stem_stride)):
+        if value is not None:
+            raise ConfigError(f"model.{key}", value, "is for small_resnet alone")
     return _torchvision_resnet(name, num_classes, channels, "imagenet" if stem is None else stem)
 
 
@@ -104,10 +112,10 @@ class ResidualBlock(nn.Module):
 class SmallResNet(nn.Module):
     """Three residual blocks for images of 8 to 32 pixels; the demo's network."""
 
-    def __init__(self, num_classes: int, channels: int, width: int) -> None:
+    def __init__(self, num_classes: int, channels: int, width: int, stem_stride: int = 1) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            nn.Conv2d(channels, width, 3, stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )

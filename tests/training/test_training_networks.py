@@ -44,12 +44,22 @@ def test_the_small_net_takes_all_demo_sizes(size: int) -> None:
     assert network(torch.zeros(3, 1, size, size)).shape == (3, 10)
 
 
+@pytest.mark.parametrize(("size", "stride", "places"), [(28, 2, 14), (8, 2, 4), (28, 1, 28)])
+def test_a_strided_stem_leaves_fewer_places(size: int, stride: int, places: int) -> None:
+    network = build_network("small_resnet", 10, 1, width=8, stem_stride=stride)
+    images = torch.zeros(3, 1, size, size)
+    assert network.stem(images).shape == (3, 8, places, places)
+    assert network(images).shape == (3, 10)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"name": "resnet19"}, r"model\.network=resnet19: must be one of resnet18"),
         ({"name": "resnet18", "stem": "mnist"}, r"model\.stem=mnist: must be imagenet or cifar"),
         ({"name": "resnet18", "width": 3}, r"model\.width=3: is for small_resnet alone"),
+        ({"name": "resnet18", "stem_stride": 2}, r"model\.stem_stride=2: is for small_resnet"),
+        ({"name": "small_resnet", "stem_stride": 0}, r"model\.stem_stride=0: must be a whole numb"),
         ({"name": "small_resnet", "stem": "cifar"}, r"model\.stem=cifar: is for resnet18"),
     ],
 )
