@@ -29,8 +29,7 @@ class ShapedRate:
         """
         self._shape = shape
         self._peaks = [(group, group[LR]) for group in groups if LR in group]
-        self.last: float | None = None
-        """What the first group was given last; None before the first step."""
+        self._factor: float | None = None
         if not self._peaks:
             raise ConfigError(
                 "trainer.lr_schedule",
@@ -39,12 +38,16 @@ class ShapedRate:
                 f"set it to {CONSTANT}",
             )
 
+    @property
+    def last(self) -> float | None:
+        """What the first group was given last; None before the first step."""
+        return None if self._factor is None else float(self._peaks[0][1] * self._factor)
+
     def write(self, iteration: int) -> None:
         """Give every group its rate of ``iteration``, counted over the trial's life."""
-        factor = self._shape.factor(iteration)
+        self._factor = self._shape.factor(iteration)
         for group, peak in self._peaks:
-            group[LR] = peak * factor
-        self.last = float(self._peaks[0][0][LR])
+            group[LR] = peak * self._factor
 
     def put_back(self) -> None:
         """Give every group its peak again: that is what a checkpoint holds."""
