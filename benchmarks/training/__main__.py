@@ -7,7 +7,8 @@ import itertools
 import os
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -26,6 +27,8 @@ COLUMNS = (
 FULL_TABLE = 180  # characters; fewer would cut the figures off
 MOST_ITERATIONS = 50
 """Of a round: a slice of the paper."""
+ROW_S = 90.0
+"""No further round begins after so many seconds of a row."""
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
@@ -42,18 +45,26 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
 
 
 def measure(case: Case, ways: Sequence[str], rounds: int, round_s: float) -> dict[str, Measured]:
-    """All ways in turn. Each first warms up by a step, shows its pace by another, and does a
-    round that is not counted, since the slice runner evaluates in proportion to its length.
+    """All ways in turn. Each first warms up by a step and shows its pace by another. A round of one
+    step is all there is where that takes long; else there is one that is not counted, since the
+    slice runner is built anew for another length, and then come the ``rounds``, as far as
+    :data:`ROW_S` goes.
     """
+    start_s = time.perf_counter()
     processes = {way: Process(way, case) for way in ways}
     iterations = {}
     for way, process in processes.items():
         process.round(1)
         pace_s = process.round(1)
         iterations[way] = max(1, min(MOST_ITERATIONS, round(round_s / max(pace_s, 1e-6))))
-        process.round(iterations[way])
-        process.measured.rounds.clear()
-    for _ in range(rounds):
+        if iterations[way] == 1:
+            del process.measured.rounds[:1]
+        else:
+            process.round(iterations[way])
+            process.measured.rounds.clear()
+    for done in range(rounds):
+        if done and time.perf_counter() - start_s > ROW_S:
+            break
         for way, process in processes.items():
             process.round(iterations[way])
     return {way: process.end() for way, process in processes.items()}
@@ -62,11 +73,11 @@ def measure(case: Case, ways: Sequence[str], rounds: int, round_s: float) -> dic
 def row(case: Case, measured: dict[str, Measured]) -> list[str]:
     """The cells under :data:`COLUMNS`."""
 
-    def median(way: str, figure: str = "images_per_s") -> float | None:
+    def figure_of(way: str, figure: str, of_rounds: Callable[[list[float]], float]) -> float | None:
         found = measured.get(way)
         if found is None or found.failed:
             return None
-        return statistics.median(one[figure] for one in found.rounds)
+        return of_rounds([one[figure] for one in found.rounds])
 
     def ratio(over: float | None) -> str:
         return "" if speed is None or over is None else f"{speed / over:.2f}"
@@ -74,16 +85,18 @@ def row(case: Case, measured: dict[str, Measured]) -> list[str]:
     def speed_of(way: str, figure: str = "images_per_s") -> str:
         if way in measured and measured[way].failed:
             return measured[way].failed
-        value = median(way, figure)
+        value = figure_of(way, figure, max)
         return "" if value is None else f"{value:.0f}"
 
-    speed, loading, matmul = median("slice"), median("slice", "loading"), median("slice", "matmul")
+    original, bare, speed = (figure_of(way, "images_per_s", max) for way in WAYS)
+    loading = figure_of("slice", "loading", statistics.median)
+    matmul = figure_of("slice", "matmul", max)
     peaks = (f"{measured[way].peak_mb:.0f}" if way in measured else "-" for way in WAYS)
     return [
         case.name, str(case.batch),
         speed_of("original"), speed_of("bare"), speed_of("slice"),
         speed_of("slice", "evaluated_images_per_s"),
-        ratio(median("bare")), ratio(median("original")),
+        ratio(bare), ratio(original),
         "" if loading is None else f"{loading:.1%}",
         "" if matmul is None else f"{matmul:.0%}",
         " / ".join(peaks),

@@ -35,12 +35,17 @@ class Recipe:
 def changes(case: Case) -> Iterator[Mapping[str, Any]]:
     """What is tried, one after another, upon the best so far."""
     yield {"fused": True}
-    if case.reduced_precision:
+    if case.reduced_precision and (case.on_gpu or computes_bf16()):
         yield {"bf16": True}
     if case.compiled:
         yield {"compile_mode": "default"}
         if case.on_gpu:
             yield {"compile_mode": "reduce-overhead"}  # CUDA graphs
+
+
+def computes_bf16() -> bool:
+    """Whether the CPU has instructions for it; else a step takes several times as long."""
+    return torch.backends.cpu.get_cpu_capability() != "AVX2"
 
 
 class Bare:

@@ -29,7 +29,9 @@ def matrix_rate(device: torch.device, precision: str) -> float:
 
 def flops_per_image(case: Case) -> float:
     """Multiplications and additions of one training step, per image."""
-    network, images = case.make_network(), torch.randn(2, CHANNELS, IMAGE_SIZE, IMAGE_SIZE)
+    network, device = case.make_network().to(case.device), case.device
+    images = torch.randn(2, CHANNELS, IMAGE_SIZE, IMAGE_SIZE, device=device)
+    labels = torch.tensor([0, 1], device=device)
     with FlopCounterMode(display=False) as counter:
-        nn.functional.cross_entropy(network(images), torch.tensor([0, 1])).backward()
+        nn.functional.cross_entropy(network(images), labels).backward()
     return counter.get_total_flops() / len(images)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hrfs.experiment.errors import ConfigError
 from hrfs.training.settings import require_at_least
+from hrfs.training.trimmed import trim
 
 Stem = Literal["imagenet", "cifar"]
 SMALL_WIDTH = 16
@@ -28,7 +29,8 @@ def build_network(
         name: one of :data:`NETWORKS`.
         stem: for the ResNets: ``imagenet`` is torchvision's 7 x 7 convolution with stride 2
             and max-pooling (what the paper ran); ``cifar`` a 3 x 3 one with stride 1 and no
-            pooling, which published CIFAR figures use. None means ``imagenet``.
+            pooling, which published CIFAR figures use. None means ``imagenet``. Kernels are
+            trimmed where images have shrunk to a few pixels (:mod:`hrfs.training.trimmed`).
         width: for ``small_resnet``: channels of its first stage. None means 16.
         stem_stride: for ``small_resnet``: pixels from one place of the first convolution to the
             next. 2 leaves a quarter of the places, and of the work. None means 1.
@@ -66,7 +68,7 @@ def _torchvision_resnet(name: str, num_classes: int, channels: int, stem: Stem) 
         network.maxpool = nn.Identity()
     elif channels != 3:
         network.conv1 = _first_convolution(channels, kernel_size=7, stride=2)
-    return network
+    return trim(network)
 
 
 def _first_convolution(channels: int, kernel_size: int, stride: int) -> nn.Conv2d:

@@ -19,6 +19,9 @@ from hrfs.training.settings import EXACT, TrainerSettings
 
 MARGIN = 1.1
 """How many times as fast a step must be for a change to be taken."""
+SLOW_IN_BF16 = ("NO AVX", "AVX2")
+"""Instruction sets, as torch calls them, that compute bfloat16 piece by piece: a trial of it would
+take several times as long as the rest of the probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,10 @@ class Tried:
 
 def changes_for(device: torch.device) -> list[dict[str, Any]]:
     """What is worth a trial on ``device``, in the order in which it is tried."""
-    half = "bf16-mixed" if "bf16-mixed" in precisions_of(device) else "16-mixed"
-    changes: list[dict[str, Any]] = [{"channels_last": False}, {"precision": half}]
+    changes: list[dict[str, Any]] = [{"channels_last": False}]
+    if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() not in SLOW_IN_BF16:
+        half = "bf16-mixed" if "bf16-mixed" in precisions_of(device) else "16-mixed"
+        changes.append({"precision": half})
     if not cannot_compile(device):
         changes.append({"compile": "default"})
         if device.type == "cuda":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from hrfs.experiment.errors import ConfigError
 from hrfs.training import decision, probe_steps
 from hrfs.training.devices import CPU
 from hrfs.training.probe import MARGIN, changes_for, choose
-from hrfs.training.probe_steps import same_randomness
+from hrfs.training.probe_steps import StepMeter, same_randomness
 from hrfs.training.runner import LightningSliceRunner, build
 from hrfs.training.settings import TrainerSettings
 from hrfs.training.state import TrialState, load_state
@@ -41,6 +42,12 @@ def speeds(*faster: str) -> Callable[[TrainerSettings], float]:
         return float(np.prod(factors))
 
     return step_s
+
+
+@pytest.fixture
+def modern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU with instructions for bfloat16, whatever the machine of the tests has."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
 
 
 class TestChoice:
@@ -92,10 +99,18 @@ class TestChoice:
         with pytest.raises(RuntimeError, match="shapes differ"):
             choose(ALL_AUTO, CHANGES, step_s)
 
-    def test_without_a_compiler_none_is_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_compiler_none_is_tried(
+        self, modern: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         assert {"compile": "default"} in changes_for(CPU)
         monkeypatch.setenv("CXX", "no-such-compiler")
         assert changes_for(CPU) == [{"channels_last": False}, {"precision": "bf16-mixed"}]
+
+    def test_bfloat16_is_not_tried_where_it_is_known_to_be_slow(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+        assert {"precision": "bf16-mixed"} not in changes_for(CPU)
 
 
 def state_of(runner: LightningSliceRunner, folder: Path) -> TrialState:
@@ -125,7 +140,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+def bench(modern: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     """A clock by which bf16 is faster, and a cache of its own."""
     found = Bench(speeds("bf16"))
     monkeypatch.setattr(decision, "StepMeter", found.meter)
@@ -141,7 +156,7 @@ def slice_facts(plain: dict[str, Any]) -> Any:
 
 class TestRunner:
     def test_the_probe_leaves_no_trace_in_the_trial(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, modern: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Measured in earnest: where 32 bit wins, the trial is bit by bit that of a run in it."""
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -156,6 +171,20 @@ class TestRunner:
         assert len(told["probe"]["tried"]) == 3
         assert all(one["step_s"] > 0 for one in told["probe"]["tried"])
         assert_equal(*states)
+
+    @pytest.mark.parametrize(("tick_s", "step_s"), [(1.0, 1.0), (0.125, 0.125 / 4), (20.0, 20.0)])
+    def test_steps_are_timed_by_the_clock(self, tick_s: float, step_s: float) -> None:
+        """Each look at the clock is a tick later than the last: so long does every fit take."""
+        runner = build(settings())
+        runner.begin(3)
+        runner.run(request(0, 1))
+        looks = itertools.count()
+        meter = StepMeter(
+            runner._module, runner._batches(), request(1, 9), lambda: tick_s * next(looks)
+        )
+        assert meter(TrainerSettings()) == step_s
+        stretches = 1 if tick_s > probe_steps.ENOUGH_S else probe_steps.STRETCHES
+        assert next(looks) == 2 * (1 + 1 + stretches)
 
     def test_random_states_are_given_back(self) -> None:
         def drawn() -> list[float]:
