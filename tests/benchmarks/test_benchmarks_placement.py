@@ -48,7 +48,7 @@ def test_speeds_add_up_over_the_processes() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 def test_cores_are_measured() -> None:
-    done = run("benchmarks.cores --batch 2 --iterations 1 --seconds 0.1 --rounds 1")
+    done = run("benchmarks.cores --batch 16 --iterations 1 --seconds 0.3 --rounds 1")
     if "other processes keep to the cores" in done.stderr:
         pytest.skip("a run beside the tests keeps to the cores")
     assert done.returncode == 0, done.stderr

@@ -17,9 +17,11 @@ TIMESTAMPS = {
     "hrfs/reporting/tensorboard.py": 2,
     "hrfs/reporting/tensorboard_image.py": 1,
     "hrfs/reporting/environment.py": 1,
+    "hrfs/training/sources/store.py": 1,
     "hydra_plugins/hrfs_ray_tune_launcher/_records.py": 1,
 }
-"""Files that may look at the clock on the wall, for a point in time to be shown, and how often."""
+"""Files that may look at the clock on the wall, for a point in time to be shown or that of
+a file to be compared with, and how often."""
 
 JUMPING = """
 import time
