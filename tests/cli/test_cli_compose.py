@@ -14,6 +14,7 @@ from hrfs.cli.build import build_cluster, build_plan, build_runner, build_schedu
 from hrfs.cli.help import group_options
 from hrfs.cli.paths import config_dir, config_groups
 from hrfs.cli.validate import POLICIES, validate
+from hrfs.training.settings import RunnerSettings
 
 OPTIONS = [
     (group, option)
@@ -66,6 +67,18 @@ def test_an_experiments_values_are_not_lost() -> None:
     assert composed("experiment=smoke").population.size == 4
     assert composed("experiment=demo").report.every_s == 10
     assert composed().report.every_s == 300
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist_fast", "cifar10_fast"])
+def test_a_fast_recipe_varies_a_peak_and_shapes_it_over_the_whole_life(name: str) -> None:
+    config = to_plain(composed(f"experiment={name}"))
+    stop = config["population"]["stop_iterations"]
+    shape = RunnerSettings.from_plain(build_runner(config).settings).lr_shape
+    assert shape is not None
+    assert (shape.name, shape.iterations) == ("one_cycle", stop)
+    assert stop % config["population"]["interval_iterations"] == 0
+    assert set(config["population"]["search_space"]) == {"lr", "weight_decay"}
+    assert set(config["population"]["mutations"]) == {"lr", "weight_decay"}
 
 
 def test_what_is_typed_wins_over_an_experiment() -> None:
