@@ -63,8 +63,8 @@ def in_turn(within_s: float = TURN_WITHIN_S, places: int | None = None) -> Itera
 
     Starting is all computation. Where a machine has more workers than cores, each would be as
     late as the last if all started at once; in turn, the first train long before. Gives True if
-    a place came free within ``within_s`` seconds; else the process is to start all the same. The
-    system frees the place of a process that dies.
+    a place came free within ``within_s`` seconds; else, and where the temporary folder has no locks
+    for us, the process is to start all the same. The system frees the place of a process that dies.
     """
     number = places or os.cpu_count() or 1
     user = os.getuid() if hasattr(os, "getuid") else 0
@@ -72,8 +72,11 @@ def in_turn(within_s: float = TURN_WITHIN_S, places: int | None = None) -> Itera
     locks = [FileLock(folder / f"hrfs-start-{user}-{n}-of-{number}.lock") for n in range(number)]
     give_up_s = time.monotonic() + within_s
     with ExitStack() as stack:
-        while not (held := _take_one(locks, stack)) and time.monotonic() < give_up_s:
-            time.sleep(_LOOK_EVERY_S)
+        try:
+            while not (held := _take_one(locks, stack)) and time.monotonic() < give_up_s:
+                time.sleep(_LOOK_EVERY_S)
+        except OSError:  # a file of another user's has the name
+            held = False
         yield held
 
 

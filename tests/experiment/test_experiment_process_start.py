@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,17 @@ def test_there_are_as_many_places_as_there_are_said_to_be() -> None:
         assert (first, second, third) == (True, True, False)
     with in_turn(0.0, places=2) as again:
         assert again
+
+
+def test_where_locks_cannot_be_had_it_starts_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    began_s = time.monotonic()
+    with in_turn(within_s=60.0) as held:
+        assert not held
+    assert time.monotonic() - began_s < 30.0
 
 
 def test_the_place_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
