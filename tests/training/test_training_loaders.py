@@ -20,6 +20,7 @@ from hrfs.training.loaders import Batches
 from hrfs.training.runner import build
 
 ONE = Populations((0,))
+LEFT: set[int | None] = set()
 OWN_DATA = {"_target_": "training_helpers.OwnData"}
 
 
@@ -82,8 +83,17 @@ def numbered() -> Iterator[Batches]:
     source.close()
 
 
-def children() -> set[int]:
-    return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
+@pytest.fixture(autouse=True)
+def before() -> Iterator[None]:
+    """Processes of runners that other tests left to the garbage collector do not count."""
+    LEFT.update(child.pid for child in multiprocessing.active_children())
+    yield
+    LEFT.clear()
+
+
+def children() -> set[int | None]:
+    """Processes that the present test has started."""
+    return {child.pid for child in multiprocessing.active_children()} - LEFT
 
 
 @pytest.mark.torch
@@ -156,7 +166,7 @@ def test_a_process_that_died_between_slices_is_replaced(
     numbered: Batches, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = processes(numbered, 0)
-    victim = next(child for child in multiprocessing.active_children())
+    victim = next(c for c in multiprocessing.active_children() if c.pid in first)
     with contextlib.suppress(RuntimeError):  # torch's, out of the signal's handler
         victim.kill()
         victim.join()

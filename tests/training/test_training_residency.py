@@ -129,16 +129,17 @@ def batches_of(**changes: Any) -> Batches:
 
 @pytest.mark.torch
 def test_processes_make_the_same_batches() -> None:
+    left = set(multiprocessing.active_children())  # by other tests, to the garbage collector
     here, elsewhere = batches_of(), batches_of(device_resident=False, loader_workers=1)
     for start in (0, 3):
         made = list(elsewhere.for_slice(2, start, 3))
         assert same(list(here.for_slice(2, start, 3)), made)
         assert made[0][0].is_contiguous(memory_format=torch.channels_last)
-        assert len(multiprocessing.active_children()) == 1
+        assert len(set(multiprocessing.active_children()) - left) == 1
     assert same(list(here.for_validation(2)), list(elsewhere.for_validation(2)))
-    assert len(multiprocessing.active_children()) == 2
+    assert len(set(multiprocessing.active_children()) - left) == 2
     elsewhere.close()
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= left
 
 
 @pytest.mark.torch
