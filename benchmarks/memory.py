@@ -45,6 +45,8 @@ WARM_UP = 0.2
 """Part of the slices that the slope leaves out."""
 EXPLOIT_EVERY = 7
 POINTS = 10
+EVALUATED = 4
+"""Batches of images that are evaluated: together they are one batch of an evaluation."""
 SMALL = {"network": "small_resnet", "width": 8, "samples": 1000, "image_size": 8, "batch": 32}
 WHOLE = {"network": "resnet18", "samples": 50_000, "image_size": 32}
 
@@ -72,14 +74,14 @@ def runner_of(spec: dict[str, Any], threads: int) -> Any:
                 "samples": spec["samples"], "num_classes": 10, "channels": 3,
                 "image_size": spec["image_size"], "batch_size": spec["batch"],
             },
-            "trainer": {"threads": threads},
+            "trainer": {"threads": threads, "validation_samples": spec.get("evaluated")},
             "seed": 0,
         }
     )  # fmt: skip
 
 
 def measure_size(spec: dict[str, Any], threads: int) -> dict[str, float]:
-    """MiB after a slice of two iterations, and at most from its load to its save.
+    """MiB after a slice of one iteration, and at most from its load to its save.
 
     A slice before it makes the images, which takes more than to read real ones.
     """
@@ -91,7 +93,7 @@ def measure_size(spec: dict[str, Any], threads: int) -> dict[str, float]:
             if number:
                 PEAK_ANEW.write_text("5")
                 runner.load(state)
-            runner.run(SliceRequest(number, 0, 2 * number, 2, WORKER, {"lr": 0.01}))
+            runner.run(SliceRequest(number, 0, number, 1, WORKER, {"lr": 0.01}))
             runner.save(state)
     return resident_mb()
 
@@ -180,9 +182,11 @@ def main() -> None:
     told = conditions("torch", "pytorch-lightning", "ray")
     console = Console(width=120)
     whole = {
-        f"ResNet-18, {stem} stem": {**WHOLE, "stem": stem, "batch": options.batch}
+        f"ResNet-18, {stem} stem": {
+            **WHOLE, "stem": stem, "batch": options.batch, "evaluated": EVALUATED * options.batch,
+        }
         for stem in options.stems
-    }
+    }  # fmt: skip
     if whole:
         print_sizes(console, whole, options.threads)
     if options.slices:

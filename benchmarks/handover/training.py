@@ -17,7 +17,7 @@ from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker
 from hrfs.experiment.launch import RunnerSpec, SchedulerChoice
 from hrfs.experiment.plan import Plan
 from hrfs.experiment.records import SliceRecord
-from hrfs.reporting import History, make_observers, read_slices
+from hrfs.reporting import History, make_observers, read_slices, write_environment
 from hrfs.reporting.columns import PART_COLUMNS
 from hrfs.tuning.run import run_experiment
 
@@ -68,6 +68,7 @@ def measure(work: Work) -> list[SliceRecord]:
     cluster = ClusterSettings(mode="emulated", emulated=(worker,))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        write_environment(folder / "environment.json")  # which workers add to
         run_experiment(
             plan,
             SchedulerChoice(POLICY),
