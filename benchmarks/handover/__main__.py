@@ -2,7 +2,7 @@
 
     python -m benchmarks.handover                 # without state and with 100 MB
     python -m benchmarks.handover --loggers none hrfs tune --state-mb 0
-    python -m benchmarks.handover --network resnet18 --slices 6
+    python -m benchmarks.handover --network resnet18 --slices 6 --iterations 10
 
 A hand-over is the time from the end of a slice (its evaluation done) to the first iteration
 of the next slice on the same worker, as the worker's own clock sees it: the state is saved, the
