@@ -1,6 +1,6 @@
 """What a worker's process holds in memory, and whether that grows from slice to slice.
 
-    python -m benchmarks.memory                      # both tables; 3 min
+    python -m benchmarks.memory                      # both tables; 5 min
     python -m benchmarks.memory --stems              # growth alone
     python -m benchmarks.memory --slices 0           # sizes alone
 
