@@ -34,7 +34,7 @@ from benchmarks.conditions import conditions
 from hrfs.experiment.process_start import keep_for_good
 from hrfs.experiment.records import WorkerInfo
 from hrfs.experiment.slices import SliceRequest
-from hrfs.tuning.trainable import RunnerTrainable  # noqa: F401 - what a worker imports is counted
+from hrfs.tuning.runner_trainable import RunnerTrainable  # noqa: F401 - what a worker imports is counted
 
 STATUS = Path("/proc/self/status")
 PEAK_ANEW = Path("/proc/self/clear_refs")
@@ -81,9 +81,9 @@ def runner_of(spec: dict[str, Any], threads: int) -> Any:
 
 
 def measure_size(spec: dict[str, Any], threads: int) -> dict[str, float]:
-    """MiB after a slice of one iteration, and at most from its load to its save.
-
-    A slice before it makes the images, which takes more than to read real ones.
+    """MiB after a slice of one iteration whose freed memory was given back, as that of a slice of
+    some length is; and at most in the next, from its load to its save, where so short a slice keeps
+    what it frees.
     """
     runner = runner_of(spec, threads)
     with tempfile.TemporaryDirectory() as name:
@@ -95,7 +95,9 @@ def measure_size(spec: dict[str, Any], threads: int) -> dict[str, float]:
                 runner.load(state)
             runner.run(SliceRequest(number, 0, number, 1, WORKER, {"lr": 0.01}))
             runner.save(state)
-    return resident_mb()
+            if not number:
+                sizes = resident_mb()
+    return {**sizes, "peak": resident_mb()["peak"]}
 
 
 def measure_growth(slices: int, iterations: int) -> list[float]:

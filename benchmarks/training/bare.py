@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.training.case import LEARNING, WEIGHT_DECAY, Case, now_s, random_images
+from hrfs.training.heap import Heap
 
 PADDING = 4
 TRIAL_STEPS, TRIAL_S = 3, 5.0
@@ -53,6 +54,8 @@ class Bare:
 
     def __init__(self, case: Case) -> None:
         self._case = case
+        if not case.on_gpu:
+            Heap().keep_freed()
         images, labels = random_images(case.samples)
         self._images, self._labels = images.to(case.device), labels.to(case.device)
         self._order = self._batches()

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hrfs.experiment.records import WorkerInfo
 
@@ -78,6 +78,22 @@ class SliceRunner(Protocol):
 
     def save(self, file: Path) -> None:
         """Write the present state to ``file``, atomically."""
+
+
+PlaceForState = Callable[[], Path | None]
+"""Asked once, when a slice is trained: the file for its state; None if it cannot be had yet."""
+
+
+@runtime_checkable
+class EarlySaver(Protocol):
+    """A :class:`SliceRunner` that can write a trial's state while it evaluates it."""
+
+    def save_early(self, place: PlaceForState) -> None:
+        """Let the next :meth:`SliceRunner.run` begin to write to what ``place`` gives.
+
+        ``save`` to that file, called after it, must see to it that the present state is there
+        and safe. Should the slice fail, nothing is left of the file.
+        """
 
 
 RunnerFactory = Callable[[Mapping[str, Any]], SliceRunner]

@@ -22,6 +22,9 @@ class ImageClassifier(LightningModule):
     runner: on a GPU, Lightning's ``log`` takes a tenth of a small network's step.
     """
 
+    evaluation_keeps_state = True
+    """So its state may be written while it is evaluated; see :mod:`hrfs.training.runner`."""
+
     def __init__(
         self,
         network: str,

@@ -20,6 +20,16 @@ from hrfs.training.targets import TARGET, accepts, construct, instantiate, locat
 
 OPTIMIZER_GROUP_PARTS = ("params",)
 """Keys of an optimizer's parameter group that are no hyperparameters."""
+KEEPS_STATE = "evaluation_keeps_state"
+"""Attribute of a module: True if evaluation leaves nothing behind in it."""
+
+
+def keeps_state(module: LightningModule) -> bool:
+    """Whether ``module`` says that what its evaluation makes and changes is used in no training.
+
+    Its state may then be written meanwhile, and torch need not follow what is computed.
+    """
+    return getattr(module, KEEPS_STATE, False) is True
 
 
 class ModuleFactory:

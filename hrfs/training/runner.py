@@ -18,6 +18,9 @@ What a LightningModule of the user's own owes:
 - Its state is in parameters and registered buffers, or goes through Lightning's
   ``on_save_checkpoint`` and ``on_load_checkpoint`` as tensors and plain values. One module
   object serves many trials: other attributes are not cleared between them.
+- ``evaluation_keeps_state = True``, as an attribute, if no hook of its validation changes
+  parameters or buffers, even for a while, or makes a tensor that training uses. Its state is then
+  written while it is evaluated, and it is evaluated in ``torch.inference_mode``.
 - Each slice is a fit of its own: ``trainer.global_step`` and ``current_epoch`` begin at 0.
   Hooks that move or change a batch belong to the module, not to the data module.
 - Where ``trainer.compile`` is set, ``training_step`` is compiled by torch.compile.
@@ -35,31 +38,27 @@ is trained. ``prepare_data`` must find its work done the second time.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningModule
 
-from hrfs.experiment.slices import SliceRequest, SliceResult
+from hrfs.experiment.slices import PlaceForState, SliceRequest, SliceResult
 from hrfs.training.datamodules import build_data, prepare_node
 from hrfs.training.decision import Decisions
+from hrfs.training.early_save import EarlySave
 from hrfs.training.health import is_healthy
+from hrfs.training.heap import Heap
+from hrfs.training.holding import Holding, state_of
 from hrfs.training.loaders import Batches
 from hrfs.training.memory import memory_hint
-from hrfs.training.modules import (
-    ModuleFactory,
-    group_keys,
-    note_hyperparameters,
-    prepare,
-    put_state,
-    take_extra,
-)
+from hrfs.training.modules import ModuleFactory, keeps_state, prepare
 from hrfs.training.progress import Progress
-from hrfs.training.randomness import Identity
 from hrfs.training.settings import RunnerSettings, TrainerSettings
 from hrfs.training.slice_callback import SliceCallback
-from hrfs.training.state import TrialState, load_state, save_state
+from hrfs.training.state import save_state
 from hrfs.training.trainer import SliceTrainer, quiet, set_threads
 
 
@@ -86,20 +85,19 @@ class LightningSliceRunner:
 
     def __init__(self, settings: RunnerSettings) -> None:
         self._settings = settings
-        self._factory = ModuleFactory(settings)
+        self._holding = Holding(ModuleFactory(settings))
         self._data = build_data(settings)
         self._kept_batches: Batches | None = None
-        self._kept_module: LightningModule | None = None
         self._kept_trainer: SliceTrainer | None = None
         self._decisions = Decisions(settings)
-        self._built_with: dict[str, Any] = {}
-        self._fresh_trial: Identity | None = None
-        self._progress: Progress | None = None
+        self._place: PlaceForState | None = None
+        self._early: EarlySave | None = None
+        self._heap = Heap()
 
     def begin(self, trial: int) -> None:
         """Make fresh weights for ``trial`` (when its hyperparameters are known, at first use)."""
-        self._progress = None
-        self._fresh_trial = self._settings.populations.identity(trial)
+        self._drop_early()
+        self._holding.begin(self._settings.populations.identity(trial))
 
     def load(self, file: Path) -> None:
         """Take up a saved state; see :class:`SliceRunner`.
@@ -108,19 +106,15 @@ class LightningSliceRunner:
             CheckpointError: the file is damaged, foreign or of another network; the runner
                 then holds no trial.
         """
-        self._progress = self._fresh_trial = None
-        state = load_state(file)
-        if not self._serves(state.hyper_parameters, state.optimizer_states):
-            self._build(state.identity, state.hyper_parameters)
-        put_state(self._module, state, file)
-        self._progress = Progress(
-            state.identity,
-            state.iteration,
-            state.hyper_parameters,
-            state.optimizer_states,
-            state.precision_state,
-            may_change_trial=True,
-        )
+        self._drop_early()
+        self._holding.load(file)
+
+    def save_early(self, place: PlaceForState) -> None:
+        """See :class:`~hrfs.experiment.slices.EarlySaver`.
+
+        Only a module that says ``evaluation_keeps_state`` is saved while it is evaluated.
+        """
+        self._place = place
 
     def save(self, file: Path) -> None:
         """Write the present state to ``file``, atomically and with a checksum.
@@ -129,18 +123,13 @@ class LightningSliceRunner:
             OSError: the folder cannot be written or the disk is full.
             RuntimeError: no trial is held.
         """
-        progress = self._hold(None, {})
-        seed, member = progress.identity
-        state = TrialState(
-            state_dict=self._module.state_dict(),
-            optimizer_states=progress.optimizer_states,
-            trial=member,
-            iteration=progress.iteration,
-            seed=seed,
-            hyper_parameters=progress.hyperparameters,
-            precision_state=progress.precision_state,
-            extra=take_extra(self._module),
-        )
+        early, self._early = self._early, None
+        state = self._holding.state()
+        if early is not None and early.is_of(file, state):
+            early.finish()
+            return
+        if early is not None:
+            early.drop()  # evaluation has changed the state after all
         save_state(file, state)
 
     def run(self, request: SliceRequest) -> SliceResult:
@@ -162,31 +151,29 @@ class LightningSliceRunner:
         if request.iterations < 1:
             raise ValueError(f"a slice has at least one iteration, not {request.iterations}")
         set_threads(request.worker, self._settings.trainer)
+        if not request.worker.on_gpu:
+            self._heap.keep_freed()
         batches = self._batches()
         identity = self._settings.populations.identity(request.trial)
-        progress = self._hold(identity, request.hyperparameters)
+        progress = self._holding.hold(identity, request.hyperparameters)
         decision = self._decisions.of(request, self._module, batches)
-        self._progress = None  # what an interrupted fit leaves behind is no state
         callback = SliceCallback(
             request,
             identity,
-            self._factory.accepted(request.hyperparameters),
+            self._holding.accepted(request.hyperparameters),
             progress.optimizer_states,
             progress.precision_state,
             self._settings.lr_shape,
+            on_trained=self._on_trained,
         )
-        metrics = self._fit(request, batches, callback, decision.trainer)
-        self._progress = Progress(
-            identity,
-            request.from_iteration + request.iterations,
-            dict(request.hyperparameters),
-            callback.optimizer_states,
-            callback.precision_state,
-        )
+        with self._no_save_on_failure():
+            metrics = self._fit(request, batches, callback, decision.trainer)
+        self._holding.goes_on(callback.progress)
         losses = [callback.mean_loss, metrics.get("train/loss")]
         finite = all(math.isfinite(loss) for loss in losses if loss is not None)
-        healthy = finite and is_healthy(self._module, callback.optimizer_states)
+        healthy = finite and is_healthy(self._module, callback.progress.optimizer_states)
         times_s = callback.train_s, callback.evaluate_s
+        self._heap.give_back("evaluated")
         return SliceResult(metrics, *times_s, diverged=not healthy, facts=decision.facts)
 
     def _fit(
@@ -196,10 +183,13 @@ class LightningSliceRunner:
         callback: SliceCallback,
         settings: TrainerSettings,
     ) -> dict[str, float]:
-        # If the fit fails they are not kept: a module would hold on to a GPU's memory.
-        trainer, self._kept_trainer = self._kept_trainer, None
-        module, self._kept_module = self._module, None
-        with quiet(), memory_hint(request.worker), batches.closed_on_failure():
+        trainer, self._kept_trainer = self._kept_trainer, None  # not kept if the fit fails
+        with (
+            self._holding.lent() as module,
+            quiet(),
+            memory_hint(request.worker),
+            batches.closed_on_failure(),
+        ):
             if trainer is None or not trainer.serves(request.worker, settings):
                 trainer = SliceTrainer(request.worker, settings)
             prepare(module, settings)
@@ -209,7 +199,7 @@ class LightningSliceRunner:
             )
             validation = batches.for_validation(request.trial, trainer.device)
             metrics = trainer.fit(module, callback, training, validation)
-        self._kept_trainer, self._kept_module = trainer, module
+        self._kept_trainer = trainer
         if callback.steps != request.iterations:
             raise RuntimeError(
                 f"slice {request.slice}: {callback.steps} optimizer steps were done instead of "
@@ -221,6 +211,32 @@ class LightningSliceRunner:
             metrics.setdefault("train/lr", callback.last_lr)
         return metrics
 
+    def _on_trained(self, module: LightningModule, progress: Progress) -> None:
+        """The slice is trained and its evaluation begins."""
+        self._heap.give_back("trained")
+        place, self._place = self._place, None
+        if place is None or not keeps_state(module):
+            return
+        file = place()
+        if file is not None:
+            self._early = EarlySave(file, state_of(module, progress))
+
+    @contextmanager
+    def _no_save_on_failure(self) -> Iterator[None]:
+        """A slice that fails leaves no file behind."""
+        try:
+            yield
+        except BaseException:
+            self._drop_early()
+            raise
+        finally:
+            self._place = None
+
+    def _drop_early(self) -> None:
+        early, self._early = self._early, None
+        if early is not None:
+            early.drop()
+
     def close(self) -> None:
         """End the processes that load data; the next slice starts new ones."""
         if self._kept_batches is not None:
@@ -228,9 +244,7 @@ class LightningSliceRunner:
 
     @property
     def _module(self) -> LightningModule:
-        if self._kept_module is None:
-            raise RuntimeError("begin or load must come first")
-        return self._kept_module
+        return self._holding.module
 
     def _batches(self) -> Batches:
         if self._kept_batches is None:
@@ -243,48 +257,3 @@ class LightningSliceRunner:
                 validation_samples=self._settings.trainer.validation_samples,
             )
         return self._kept_batches
-
-    def _hold(self, identity: Identity | None, hyperparameters: Mapping[str, Any]) -> Progress:
-        """Make the module ready for that trial (None: whichever is held) and these values."""
-        if self._fresh_trial is not None:
-            self._progress = Progress(self._fresh_trial, 0, dict(hyperparameters))
-            self._build(self._fresh_trial, hyperparameters)
-            self._fresh_trial = None
-        progress = self._progress
-        if progress is None:
-            raise RuntimeError("no trial is held: begin or load must come first")
-        if identity is not None:
-            progress.check_goes_on_as(identity)
-        if not self._serves(hyperparameters, progress.optimizer_states):
-            self._progress = None  # what a constructor that raises leaves behind is no state
-            self._rebuild(progress.identity, hyperparameters)
-            self._progress = progress
-        return progress
-
-    def _serves(
-        self, hyperparameters: Mapping[str, Any], optimizer_states: list[dict[str, Any]]
-    ) -> bool:
-        """Whether the module at hand can go on with these values; notes them if so."""
-        if self._kept_module is None:
-            return False
-        reach = group_keys(optimizer_states)
-        accepted = self._factory.accepted(hyperparameters)
-        for name, value in accepted.items():
-            if name not in reach and self._built_with.get(name, None) != value:
-                return False
-        note_hyperparameters(self._kept_module, accepted)
-        self._built_with.update(accepted)
-        return True
-
-    def _build(self, identity: Identity, hyperparameters: Mapping[str, Any]) -> None:
-        self._kept_module = self._factory.build(identity, hyperparameters)
-        self._built_with = self._factory.accepted(hyperparameters)
-
-    def _rebuild(self, identity: Identity, hyperparameters: Mapping[str, Any]) -> None:
-        """A new module object with the old one's weights and its own notes."""
-        old = self._module
-        weights, extra = old.state_dict(), take_extra(old)
-        self._build(identity, hyperparameters)
-        self._module.load_state_dict(weights, strict=True)
-        if extra:
-            self._module.on_load_checkpoint(extra)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from hrfs.training.loaders import seed_everything
 from hrfs.training.lr_shapes import LrShape
 from hrfs.training.modules import group_keys
 from hrfs.training.optimizers import restore_optimizer
+from hrfs.training.progress import Progress
 from hrfs.training.randomness import Identity, Stream, derive
 
 
@@ -24,7 +25,7 @@ class SliceCallback(Callback):
     """Lives for one slice.
 
     After the fit: ``train_s`` and ``evaluate_s``, ``mean_loss`` (NaN if any loss was),
-    ``steps`` done, and the states of optimizer and precision to go on from.
+    ``steps`` done, and the ``progress`` to go on from.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class SliceCallback(Callback):
         optimizer_states: list[dict[str, Any]],
         precision_state: dict[str, Any],
         lr_shape: LrShape | None = None,
+        on_trained: Callable[[LightningModule, Progress], None] | None = None,
     ) -> None:
         """
         Args:
@@ -42,13 +44,21 @@ class SliceCallback(Callback):
             accepted: hyperparameters that the module's constructor took.
             optimizer_states: to go on from; empty in a trial's first slice.
             lr_shape: of the rate over the trial's life; None leaves it as it is.
+            on_trained: told between training and evaluation what the trial has come to; its time
+                counts as evaluation.
         """
         self._request = request
         self._identity = identity
         self._accepted = accepted
-        self.optimizer_states = optimizer_states
-        self.precision_state = precision_state
+        self.progress = Progress(
+            identity,
+            request.from_iteration + request.iterations,
+            dict(request.hyperparameters),
+            optimizer_states,
+            precision_state,
+        )
         self._lr_shape = lr_shape
+        self._on_trained = on_trained
         self._rate: ShapedRate | None = None
         self.train_s = 0.0
         self.evaluate_s = 0.0
@@ -79,11 +89,12 @@ class SliceCallback(Callback):
                 "return the optimizer alone: population-based training moves the rate, and "
                 "trainer.lr_schedule shapes it",
             )
-        if self.optimizer_states:
-            for optimizer, state in zip(trainer.optimizers, self.optimizer_states, strict=True):
+        progress = self.progress
+        if progress.optimizer_states:
+            for optimizer, state in zip(trainer.optimizers, progress.optimizer_states, strict=True):
                 restore_optimizer(optimizer, state)
-        if self.precision_state:
-            trainer.precision_plugin.load_state_dict(self.precision_state)
+        if progress.precision_state:
+            trainer.precision_plugin.load_state_dict(progress.precision_state)
         self._write_hyperparameters(trainer)
 
     def _write_hyperparameters(self, trainer: Trainer) -> None:
@@ -135,6 +146,9 @@ class SliceCallback(Callback):
         now_s = _now_s(pl_module)
         self.train_s = now_s - self._phase_start_s
         self._phase_start_s = now_s
+        if self._on_trained is not None:
+            self._take_states(trainer)
+            self._on_trained(pl_module, self.progress)
         self._begin_work()
 
     def on_validation_batch_end(
@@ -154,12 +168,16 @@ class SliceCallback(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the optimizers' states, on the device where they are, and no gradients."""
         self.steps = trainer.global_step
+        self._take_states(trainer)
+        pl_module.zero_grad()
+
+    def _take_states(self, trainer: Trainer) -> None:
         if self._rate is not None:
             self._rate.put_back()
-        self.optimizer_states = [optimizer.state_dict() for optimizer in trainer.optimizers]
+        progress = self.progress
+        progress.optimizer_states = [optimizer.state_dict() for optimizer in trainer.optimizers]
         # A worker without such a state keeps the one of a worker that had it.
-        self.precision_state = trainer.precision_plugin.state_dict() or self.precision_state
-        pl_module.zero_grad()
+        progress.precision_state = trainer.precision_plugin.state_dict() or progress.precision_state
 
     def _begin_work(self) -> None:
         self._work_start_s, self._computed_s = time.perf_counter(), time.thread_time()

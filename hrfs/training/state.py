@@ -63,10 +63,20 @@ def save_state(file: Path, state: TrialState) -> None:
     Raises:
         OSError: the folder cannot be written or the disk is full; ``file`` is untouched.
     """
-    content = {key: on_cpu(getattr(state, key)) for key in STATE_KEYS}
-    content["hyper_parameters"] = plain_values(state.hyper_parameters)
+    write_contents(file, contents_of(state))
+
+
+def contents_of(state: TrialState) -> dict[str, Any]:
+    """What a file of ``state`` holds: tensors on the CPU, shared with it if they were there."""
+    contents = {key: on_cpu(getattr(state, key)) for key in STATE_KEYS}
+    contents["hyper_parameters"] = plain_values(state.hyper_parameters)
+    return contents
+
+
+def write_contents(file: Path, contents: Mapping[str, Any]) -> None:
+    """Write what :func:`contents_of` gave. Raises as :func:`save_state` does."""
     with _without_crc32():
-        stream_checkpoint(file, lambda sink: torch.save(content, cast("IO[bytes]", sink)))
+        stream_checkpoint(file, lambda sink: torch.save(contents, cast("IO[bytes]", sink)))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from hrfs.experiment.records import WorkerInfo
 from hrfs.training.devices import CPU
+from hrfs.training.modules import keeps_state
 from hrfs.training.settings import TrainerSettings
 
 _CHATTER = (
@@ -99,6 +100,9 @@ class SliceTrainer:
         # drops the callbacks that the last module brought along
         trainer.callbacks = [callback]  # type: ignore[attr-defined]
         trainer.fit_loop = type(trainer.fit_loop)(trainer, max_epochs=1)
+        # Within a fit, Lightning evaluates with no_grad: a module might use in training what its
+        # validation has made. Ours says that it does not.
+        trainer.fit_loop.epoch_loop.val_loop.inference_mode = keeps_state(module)
         if self._first_precision_state:
             trainer.precision_plugin.load_state_dict(self._first_precision_state)
         trainer.fit(module, training, validation)

@@ -40,7 +40,8 @@ from hrfs.tuning.population import fit_population, make_run_config, trial_number
 from hrfs.tuning.request import candidates, choose
 from hrfs.tuning.request_places import placement_factory, room_withheld
 from hrfs.tuning.request_probe import RunnerProbe
-from hrfs.tuning.trainable import RUNNER_KEY, SLICE_KEY, RunnerTrainable
+from hrfs.tuning.runner_trainable import RUNNER_KEY, RunnerTrainable
+from hrfs.tuning.trainable import SLICE_KEY
 from hrfs.tuning.winner import Contender
 
 BASELINE_KEY = "hrfs_baseline"

@@ -23,9 +23,9 @@ from hrfs.tuning.interrupt import ends_soon
 from hrfs.tuning.pool import WorkerPool
 from hrfs.tuning.population import fit_population, make_run_config
 from hrfs.tuning.resume import SilentProgress, StateCallback
+from hrfs.tuning.runner_trainable import RUNNER_KEY, RunnerTrainable
 from hrfs.tuning.scheduler import HRFSScheduler
 from hrfs.tuning.storage_view import require_shared
-from hrfs.tuning.trainable import RUNNER_KEY, RunnerTrainable
 from hrfs.tuning.winner import Contender
 
 

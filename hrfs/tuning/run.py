@@ -18,7 +18,7 @@ from hrfs.experiment.slices import module_of
 from hrfs.tuning.fence import fence_off
 from hrfs.tuning.session import cluster as ray_cluster
 
-TRAINABLE = "hrfs.tuning.trainable"
+TRAINABLE = "hrfs.tuning.runner_trainable"
 
 
 def run_experiment(

@@ -26,18 +26,13 @@ from hrfs.experiment.checkpoint import CheckpointError
 from hrfs.experiment.cores import CoreShare
 from hrfs.experiment.files import let_no_others_write, make_folder
 from hrfs.experiment.pinning import Pinning
-from hrfs.experiment.process_start import import_in_turn, keep_for_good
-from hrfs.experiment.slices import SliceRequest, SliceRunner, module_of, resolve_factory
+from hrfs.experiment.slices import SliceRequest
 from hrfs.tuning.cores import CORES_KEY
-from hrfs.tuning.facts import as_result
-from hrfs.tuning.fence import FENCE_KEY, enter
 from hrfs.tuning.privates import next_folder, refuse_pickled, stored_result
 from hrfs.tuning.storage_saves import saving
 
 SLICE_KEY = "hrfs"
 """Key of the trial's config that holds the slice to do."""
-RUNNER_KEY = "hrfs_runner"
-"""Key of the trial's config that names the runner's factory and its settings."""
 STATE_FILE = "state.ckpt"
 HANDOVER_KEY = "hrfs_handover"
 """Key of the trial's config: ``path`` of the state to begin from (None: begin anew), and Tune's
@@ -64,6 +59,8 @@ class SliceTrainable(tune.Trainable):
         """Whether the trial of the present config is in the process."""
         self._unloadable: Exception | None = None
         """Why the state to begin from could not be loaded."""
+        self._folder: Path | None = None
+        """For the state after the present slice, once it is known."""
         self._load_s = 0.0
         self._fresh_process = True
         let_no_others_write()  # a cluster that we joined has a umask of its own
@@ -150,6 +147,7 @@ class SliceTrainable(tune.Trainable):
         self._ready, self._held = False, None
         load_s, self._load_s = self._load_s, 0.0
         fresh, self._fresh_process = self._fresh_process, False
+        self._folder = None
         start_s = time.perf_counter()
         metrics = dict(self.train_slice(request))
         metrics.setdefault("train_s", time.perf_counter() - start_s)
@@ -167,8 +165,10 @@ class SliceTrainable(tune.Trainable):
     def _hand_over(self) -> dict[str, Any]:
         """Save within the slice, if the storage is a local path; else Tune will ask for it."""
         start_s = time.perf_counter()
-        with saving("the storage"):
-            folder = next_folder(self)
+        if self._folder is None:
+            with saving("the storage"):
+                self._folder = next_folder(self)
+        folder = self._folder
         if folder is None:
             return {}
         with saving(folder, made=folder):
@@ -176,6 +176,23 @@ class SliceTrainable(tune.Trainable):
             self.save_state(folder)
         self._held = str(folder)
         return {SAVED_KEY: self._held, "save_s": time.perf_counter() - start_s}
+
+    def early_folder(self) -> Path | None:
+        """Folder for the state of the slice that is being done, made, if it may be written now.
+
+        For a subclass that writes it before the end of ``train_slice``. None if Tune is to ask for
+        the state, or if the storage refuses: then saving fails in the end, and says why.
+        """
+        if HANDOVER_KEY not in self.config:
+            return None
+        try:
+            folder = next_folder(self)
+            if folder is not None:
+                make_folder(folder)
+        except OSError:
+            return None
+        self._folder = folder
+        return folder
 
     def save(self, checkpoint_dir: str | None = None) -> Any:
         """Tune's hook: have the state written and brought to the storage.
@@ -199,39 +216,3 @@ class SliceTrainable(tune.Trainable):
             self._load_s = time.perf_counter() - start_s
             self._held = checkpoint
         self._ready = True
-
-
-class RunnerTrainable(SliceTrainable):
-    """Trains by a :class:`SliceRunner`, which it builds by name in the worker's process."""
-
-    def build(self, config: Mapping[str, Any]) -> None:
-        """Build the runner: imports torch, decodes nothing yet."""
-        spec = config[RUNNER_KEY]
-        if FENCE_KEY in spec:
-            enter(spec[FENCE_KEY])
-        import_in_turn(module_of(spec["factory"]))
-        self._runner: SliceRunner = resolve_factory(spec["factory"])(spec["settings"])
-        keep_for_good()
-
-    def begin(self, trial: int) -> None:
-        """Fresh weights, a function of the trial's seed and number alone."""
-        self._runner.begin(trial)
-
-    def train_slice(self, request: SliceRequest) -> Mapping[str, Any]:
-        """Train and evaluate; metrics at the top level, seconds beside them."""
-        result = self._runner.run(request)
-        return {
-            **result.metrics,
-            "train_s": result.train_s,
-            "evaluate_s": result.evaluate_s,
-            "diverged": result.diverged,
-            **as_result(result.facts),
-        }
-
-    def save_state(self, folder: Path) -> None:
-        """One file."""
-        self._runner.save(folder / STATE_FILE)
-
-    def load_state(self, folder: Path) -> None:
-        """One file."""
-        self._runner.load(folder / STATE_FILE)

@@ -117,9 +117,10 @@ def invariants(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_one_worker_killed_twice_ends_as_the_undisturbed_run(tmp_path: Path) -> None:
-    code, printed = ended(*SMALL, ONE_WORKER, "hydra.run.dir=whole", cwd=tmp_path)
+    asked = *SMALL, ONE_WORKER, "trainer.lr_schedule=one_cycle"
+    code, printed = ended(*asked, "hydra.run.dir=whole", cwd=tmp_path)
     assert code == 0, printed
-    kill_after(5, *SMALL, ONE_WORKER, cwd=tmp_path)
+    kill_after(5, *asked, cwd=tmp_path)
     # What a machine that went down may leave, and what somebody else may.
     log = tmp_path / "cut" / "trials" / EVENTS_NAME
     log.write_bytes(log.read_bytes() + b'{"event": "SliceDo')

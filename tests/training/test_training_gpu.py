@@ -197,7 +197,7 @@ class TestOnTheGpu:
         runner.begin(3)
         for start in (0, 4):
             runner.run(request(start, 4, worker=GPU))
-            states = runner._progress.optimizer_states[0]["state"].values()
+            states = runner._holding.state().optimizer_states[0]["state"].values()
             held = [*runner._module.parameters(), *(s["momentum_buffer"] for s in states)]
             assert {tensor.device.type for tensor in held} == {"cuda"}
             assert all(weights.grad is None for weights in runner._module.parameters())

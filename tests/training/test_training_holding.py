@@ -11,6 +11,7 @@ import pytest
 from torch import Tensor
 from training_helpers import VALUES, request, settings
 
+from hrfs.training import holding
 from hrfs.training import runner as runner_module
 from hrfs.training.state import TrialState, load_state
 
@@ -19,8 +20,7 @@ pytestmark = pytest.mark.torch
 
 def momenta(runner: runner_module.LightningSliceRunner) -> list[Tensor]:
     """The optimizer's memory of the trial that is held."""
-    assert runner._progress is not None
-    states = runner._progress.optimizer_states
+    states = runner._holding.state().optimizer_states
     return [memory["momentum_buffer"] for memory in states[0]["state"].values()]
 
 
@@ -39,7 +39,7 @@ def test_momentum_is_let_go_before_another_state_is_read(
         seen.append([memory() for memory in held])
         return load_state(file)
 
-    monkeypatch.setattr(runner_module, "load_state", watched)
+    monkeypatch.setattr(holding, "load_state", watched)
     gc.disable()  # not by and by: at once
     try:
         runner.load(tmp_path / "state")
