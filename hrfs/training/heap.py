@@ -11,7 +11,9 @@ waits, has retired, or trains what needs less.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ USERS_OWN = ("MALLOC_", "GLIBC_TUNABLES")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Of malloc.h; see mallopt(3)."""
 _NEVER = 2**31 - 1
-_STATM = Path("/proc/self/statm")
+_STATM, _MEMINFO = Path("/proc/self/statm"), Path("/proc/meminfo")
 
 
 class Heap:
@@ -47,11 +49,14 @@ class Heap:
             self._glibc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
 
     def give_back(self, moment: str) -> None:
-        """Give the system what is free, if that is worth its time at such a moment by now."""
-        begun_s = time.monotonic()
-        if self._glibc is None or begun_s < self._not_before_s.get(moment, 0.0):
+        """Give the system what is free, if that is worth its time at such a moment by now, or if
+        the machine has less left than the process holds.
+        """
+        if self._glibc is None:
             return
-        before = _resident_mib()
+        begun_s, before = time.monotonic(), _resident_mib()
+        if begun_s < self._not_before_s.get(moment, 0.0) and before < _available_mib():
+            return
         self._glibc.malloc_trim(ctypes.c_size_t(0))
         freed = max(0.0, before - _resident_mib())
         ended_s = time.monotonic()
@@ -61,7 +66,7 @@ class Heap:
 
 def _glibc() -> Any:
     """The C library, if it has what is used of it here; else None."""
-    if os.name != "posix" or not _STATM.exists():
+    if os.name != "posix" or not (_STATM.exists() and _MEMINFO.exists()):
         return None
     library = ctypes.CDLL(None)
     return library if hasattr(library, "malloc_trim") and hasattr(library, "mallopt") else None
@@ -69,3 +74,9 @@ def _glibc() -> Any:
 
 def _resident_mib() -> float:
     return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _available_mib() -> float:
+    """What the machine has left for new work, by the system's own estimate."""
+    told = re.search(r"^MemAvailable:\s+(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
+    return math.inf if told is None else int(told[1]) / 1024

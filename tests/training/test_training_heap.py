@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,10 +63,10 @@ def test_memory_is_given_back_again_after_a_multiple_of_what_it_took(
 def test_what_is_given_back_counts_as_the_time_to_get_it_again(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = iter([1000.0, 600.0, 600.0, 600.0])
+    sizes = iter([1000.0])
     trims: list[object] = []
     library(monkeypatch, trims.append)
-    monkeypatch.setattr(heap, "_resident_mib", lambda: next(sizes))
+    monkeypatch.setattr(heap, "_resident_mib", lambda: next(sizes, 600.0))
     tested = Heap()
     tested.give_back("trained")
     clock[0] += DEARER * 400.0 / BACK_MIB_PER_S - 0.1
@@ -75,6 +75,29 @@ def test_what_is_given_back_counts_as_the_time_to_get_it_again(
     clock[0] += 0.2
     tested.give_back("trained")
     assert len(trims) == 2
+
+
+def test_where_memory_is_scarce_it_is_given_back_whatever_it_takes(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trims: list[object] = []
+    library(monkeypatch, trims.append)
+    sizes = iter([1000.0])
+    monkeypatch.setattr(heap, "_resident_mib", lambda: next(sizes, 600.0))
+    monkeypatch.setattr(heap, "_available_mib", lambda: 700.0)
+    tested = Heap()
+    tested.give_back("trained")
+    tested.give_back("trained")
+    assert len(trims) == 1
+    monkeypatch.setattr(heap, "_available_mib", lambda: 500.0)
+    tested.give_back("trained")
+    assert len(trims) == 2
+
+
+@glibc
+def test_what_is_available_is_read_from_the_system() -> None:
+    whole_mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+    assert 0 < heap._available_mib() < whole_mib
 
 
 def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +148,7 @@ print(faults())
 def test_memory_that_is_kept_is_not_cleared_again() -> None:
     asked = [sys.executable, "-c", FAULTS]
     told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
-    pages = 20 * 40 * 2**20 // resource.getpagesize()
+    pages = 20 * 40 * 2**20 // os.sysconf("SC_PAGE_SIZE")
     before, after = map(int, told)
     assert before > pages / 2
     assert after < pages / 100
