@@ -26,6 +26,7 @@ def test_each_part_prints_its_table(
     assert tempfile.tempdir == before
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_processes_that_share_take_less_memory(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--parts", "memory", "--samples", "20000", "--processes", "2"])

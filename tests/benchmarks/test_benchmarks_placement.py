@@ -44,6 +44,7 @@ def test_speeds_add_up_over_the_processes() -> None:
     assert cells == ["2", "0.5", "160-192", "352", "1.10"]
 
 
+@pytest.mark.soak
 @pytest.mark.torch
 @pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")

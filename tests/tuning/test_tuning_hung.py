@@ -30,7 +30,12 @@ def planted(tmp_path: Path, **fault: Any) -> dict[str, Any]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("kind", "stage"), [("stop", "train"), ("sleep", "save"), ("stop", "reset")]
+    ("kind", "stage"),
+    [
+        ("stop", "train"),
+        pytest.param("sleep", "save", marks=pytest.mark.soak),
+        ("stop", "reset"),
+    ],
 )
 def test_a_hung_process_is_killed_and_its_slice_done_elsewhere(
     run_counter: RunCounter,

@@ -17,7 +17,7 @@ from hrfs.experiment.plan import Plan
 
 pytestmark = pytest.mark.ray
 
-SHORT = ("hrfs", "hrfs_paper")
+SHORT = ("hrfs",)
 """Policies that are tried in CI too."""
 MEASURED = ("start_s", "end_s", "load_s", "train_s", "evaluate_s", "save_s", "wait_s")
 
