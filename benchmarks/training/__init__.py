@@ -7,8 +7,9 @@
 each batch, images made one by one by torchvision's transforms, contiguous memory order, 32 bit,
 plain SGD, torchvision's own network. It normalises alone; the others also crop and mirror at
 random. ``bare``: a loop with nothing but what training needs: the slice's network, bytes that lie
-on the device, batches gathered by index and augmented there, channels-last memory order, and of
-number formats, fused SGD and torch.compile what a trial on the device shows to be the fastest.
+on the device, batches gathered by index and augmented there, channels-last memory order, on a CPU
+the C library told to keep what is freed, and of number formats, fused SGD and torch.compile what a
+trial on the device shows to be the fastest.
 ``slice``: the slice runner of :mod:`hrfs.training.runner` with ``auto`` for what the bare loop
 tries, without its evaluation; ``evaluated``: with it, on as many images per trained image as a
 slice of the paper (50 batches of 512 images, then 5,000).

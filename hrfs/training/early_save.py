@@ -30,9 +30,9 @@ class EarlySave:
         self._state = state  # so that the addresses in the marks stay taken
         self._marks = _marks_of(state)
         contents = contents_of(state)
-        with ThreadPoolExecutor(1, thread_name_prefix="hrfs-save") as pool:
-            self._written: Future[None] = pool.submit(write_contents, file, contents)
-            pool.shutdown(wait=False)
+        pool = ThreadPoolExecutor(1, thread_name_prefix="hrfs-save")
+        self._written: Future[None] = pool.submit(write_contents, file, contents)
+        pool.shutdown(wait=False)
 
     def is_of(self, file: Path, state: TrialState) -> bool:
         """Whether that is what was written, or is being written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import torch
 from training_helpers import VALUES, request, same, settings, small_model
 
 from hrfs.experiment.slices import EarlySaver
+from hrfs.training import early_save
 from hrfs.training.module import Batch, ImageClassifier
 from hrfs.training.runner import LightningSliceRunner, build
-from hrfs.training.state import TrialState, load_state
+from hrfs.training.state import TrialState, load_state, write_contents
 
 pytestmark = pytest.mark.torch
 WAIT_S = 20.0
@@ -23,6 +25,12 @@ class Patient(ImageClassifier):
     """Ends its evaluation once there is a file."""
 
     awaited: Path
+    begun: threading.Event
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """As ever."""
+        super().validation_step(batch, batch_idx)
+        self.begun.set()
 
     def on_validation_end(self) -> None:
         """Fails the slice if nobody writes it meanwhile."""
@@ -86,7 +94,15 @@ def test_a_state_is_written_while_its_trial_is_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "checkpoint" / "state"
+    begun = threading.Event()
     monkeypatch.setattr(Patient, "awaited", file, raising=False)
+    monkeypatch.setattr(Patient, "begun", begun, raising=False)
+
+    def write_late(*arguments: Any) -> None:
+        assert begun.wait(WAIT_S), "the evaluation waits for the writing"
+        write_contents(*arguments)
+
+    monkeypatch.setattr(early_save, "write_contents", write_late)
     runner = runner_of("Patient")
     assert isinstance(runner, EarlySaver)
     runner.begin(3)
