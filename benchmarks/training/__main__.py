@@ -27,7 +27,7 @@ COLUMNS = (
 FULL_TABLE = 180  # characters; fewer would cut the figures off
 MOST_ITERATIONS = 50
 """Of a round: a slice of the paper."""
-ROW_S = 90.0
+ROW_S = 150.0
 """No further round begins after so many seconds of a row."""
 
 
@@ -113,8 +113,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stems", nargs="+", choices=STEMS, default=list(STEMS))
     parser.add_argument("--batches", nargs="+", type=_positive, default=[128, 512])
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
-    parser.add_argument("--rounds", type=_positive, default=3)
-    parser.add_argument("--round-s", type=float, default=3.0, help="about how long a round lasts")
+    parser.add_argument("--rounds", type=_positive, default=5)
+    parser.add_argument("--round-s", type=float, default=5.0, help="about how long a round lasts")
     parser.add_argument("--samples", type=_positive, default=CIFAR_SAMPLES)
     parser.add_argument("--threads", type=_positive, default=os.cpu_count() or 1)
     parser.add_argument("--full-precision", action="store_true", help="try 32 bit alone")
