@@ -32,27 +32,26 @@ _STATM, _MEMINFO = Path("/proc/self/statm"), Path("/proc/meminfo")
 
 
 class Heap:
-    """That of this process. Does nothing where the C library is not glibc."""
+    """That of this process. Left alone where the C library is not glibc, or set by the user."""
 
     def __init__(self) -> None:
-        self._glibc = _glibc()
+        set_by_user = any(name.startswith(USERS_OWN) for name in os.environ)
+        self._glibc = None if set_by_user else _glibc()
         self._kept = False
         self._not_before_s: dict[str, float] = {}
 
     def keep_freed(self) -> None:
-        """From now on keep what is freed, unless the user has set what glibc does."""
-        if self._kept or self._glibc is None:
-            return
-        self._kept = True
-        if not any(name.startswith(USERS_OWN) for name in os.environ):
+        """From now on keep what is freed, until it is given back."""
+        if self._glibc is not None and not self._kept:
+            self._kept = True
             self._glibc.mallopt(_M_MMAP_MAX, 0)
             self._glibc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
 
     def give_back(self, moment: str) -> None:
-        """Give the system what is free, if that is worth its time at such a moment by now, or if
-        the machine has less left than the process holds.
+        """Give the system what was kept and is free, if that is worth its time at such a moment by
+        now, or if the machine has less left than the process holds.
         """
-        if self._glibc is None:
+        if self._glibc is None or not self._kept:
             return
         begun_s, before = time.monotonic(), _resident_mib()
         if begun_s < self._not_before_s.get(moment, 0.0) and before < _available_mib():
