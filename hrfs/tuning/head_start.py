@@ -16,6 +16,7 @@ from hrfs.experiment.process_start import import_in_turn
 NAMED_BY = "HRFS_WORKER_IMPORTS"
 """Variable in the environment of Ray's processes: modules, with commas between them."""
 PRELOADED = "hrfs.tuning.preload"
+STARTING_PER_CORE = 2
 
 
 @contextmanager
@@ -24,12 +25,25 @@ def head_start(modules: Sequence[str]) -> Iterator[dict[str, Any]]:
     before = os.environ.get(NAMED_BY)
     os.environ[NAMED_BY] = ",".join(modules)
     try:
-        yield {"_system_config": {"preload_python_modules": [PRELOADED]}} if modules else {}
+        yield {"_system_config": _system_config()} if modules else {}
     finally:
         if before is None:
             del os.environ[NAMED_BY]
         else:
             os.environ[NAMED_BY] = before
+
+
+def _system_config() -> dict[str, Any]:
+    """Ray's own settings: what is preloaded, and how many processes may be starting at once.
+
+    Ray allows one per core. Should a worker then be wanted before those are known to be ready, Ray
+    starts another for it, and one of them has had the first turn to import for nothing. Twice as
+    many come before there is work for them.
+    """
+    return {
+        "preload_python_modules": [PRELOADED],
+        "worker_maximum_startup_concurrency": STARTING_PER_CORE * (os.cpu_count() or 1),
+    }
 
 
 def import_named() -> None:
