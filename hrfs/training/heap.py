@@ -1,11 +1,11 @@
 """How the C library treats the memory that a training step frees, on a CPU.
 
 A step allocates and frees its activations over and over. By default glibc maps each large block
-anew and unmaps it when it is freed, so that the system clears all its pages in every step, which
-takes a tenth of the step. Here freed memory stays with the process while it trains. It is given
-back, if that is worth its time, when training ends, for an evaluation needs blocks of other sizes
-which would come on top; and when a slice ends, for others of the node could use it while the worker
-waits, has retired, or trains what needs less.
+anew and unmaps it when it is freed, so that the system clears all its pages in every step: up to
+a tenth of the step where activations are large. Here freed memory stays with the process while it
+trains. It is given back, if that is worth its time, when training ends, for an evaluation needs
+blocks of other sizes which would come on top; and when a slice ends, for others of the node could
+use it while the worker waits, has retired, or trains what needs less.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ REVIEWED = {
     "hrfs/cli/folder.py: hold: .open": "to be locked; nothing is written",
     "hrfs/cli/sweep_retry.py: only_job_in: .open": "an empty file to be locked",
     "hrfs/cli/sweep_retry.py: set_aside: .rename": "moves what an earlier attempt left",
-    "hrfs/training/state.py: save_state: torch.save": "into the stream of a checkpoint",
+    "hrfs/training/state.py: write_contents: torch.save": "into the stream of a checkpoint",
     "hydra_plugins/hrfs_ray_tune_launcher/_output.py: output_to: .open": "what a job prints",
 }
 """Calls that are right as they are, and why."""

@@ -21,7 +21,9 @@ def test_what_is_to_be_imported_is_named_while_ray_starts(monkeypatch: pytest.Mo
     monkeypatch.delenv(NAMED_BY, raising=False)
     with head_start(("one.module", "another")) as arguments:
         assert os.environ[NAMED_BY] == "one.module,another"
-        assert arguments == {"_system_config": {"preload_python_modules": [PRELOADED]}}
+        assert arguments["_system_config"]["preload_python_modules"] == [PRELOADED]
+        at_once = arguments["_system_config"]["worker_maximum_startup_concurrency"]
+        assert at_once == 2 * (os.cpu_count() or 1)
     assert NAMED_BY not in os.environ
     monkeypatch.setenv(NAMED_BY, "kept")
     with head_start(()) as arguments:
