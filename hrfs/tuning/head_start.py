@@ -17,6 +17,7 @@ NAMED_BY = "HRFS_WORKER_IMPORTS"
 """Variable in the environment of Ray's processes: modules, with commas between them."""
 PRELOADED = "hrfs.tuning.preload"
 STARTING_PER_CORE = 2
+"""Processes that Ray may be starting at once, for each core of the machine."""
 
 
 @contextmanager
@@ -36,9 +37,9 @@ def head_start(modules: Sequence[str]) -> Iterator[dict[str, Any]]:
 def _system_config() -> dict[str, Any]:
     """Ray's own settings: what is preloaded, and how many processes may be starting at once.
 
-    Ray allows one per core. Should a worker then be wanted before those are known to be ready, Ray
-    starts another for it, and one of them has had the first turn to import for nothing. Twice as
-    many come before there is work for them.
+    Left to itself, Ray starts one per core. If workers are wanted before those are ready it may
+    start others for them, and what had the first turn to import did so for nothing. That is rarer
+    the more processes come before there is work for them.
     """
     return {
         "preload_python_modules": [PRELOADED],

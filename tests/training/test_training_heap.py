@@ -115,9 +115,11 @@ def test_what_is_available_is_read_from_the_system() -> None:
 
 
 def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bool] = []
     monkeypatch.setattr(heap, "_glibc", lambda: None)
-    Heap().keep_freed()
-    Heap().give_back("trained")
+    monkeypatch.setattr(heap, "_resident_mib", lambda: looked.append(True))
+    keeping().give_back("trained")
+    assert looked == []
 
 
 def test_what_was_not_kept_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
