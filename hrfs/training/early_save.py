@@ -8,6 +8,7 @@ the processor has time to spare, or where the disk is slow.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hrfs.experiment.slices import PlaceForState
 from hrfs.training.state import STATE_KEYS, TrialState, contents_of, write_contents
 
 
@@ -52,6 +54,57 @@ class EarlySave:
         with contextlib.suppress(OSError):  # it was never made, or there is something else in it
             self._file.unlink(missing_ok=True)
             self._file.parent.rmdir()
+
+
+class EarlySaves:
+    """Those of one runner: none or one at a time."""
+
+    def __init__(self) -> None:
+        self._place: PlaceForState | None = None
+        self._under_way: EarlySave | None = None
+
+    def expect(self, place: PlaceForState) -> None:
+        """See :meth:`~hrfs.experiment.slices.EarlySaver.save_early`."""
+        self._place = place
+
+    def begin(self, state: Callable[[], TrialState]) -> None:
+        """Begin to write ``state``, if there is a place for it."""
+        place, self._place = self._place, None
+        file = place() if place is not None else None
+        if file is not None:
+            self._under_way = EarlySave(file, state())
+
+    def has_written(self, file: Path, state: TrialState) -> bool:
+        """Wait until ``file`` is safe, if that is what is being written; else drop what is.
+
+        Raises:
+            OSError: the folder cannot be written or the disk is full; there is no file.
+        """
+        early, self._under_way = self._under_way, None
+        if early is None:
+            return False
+        if not early.is_of(file, state):
+            early.drop()
+            return False
+        early.finish()
+        return True
+
+    def drop(self) -> None:
+        """Leave nothing behind of one that is under way."""
+        early, self._under_way = self._under_way, None
+        if early is not None:
+            early.drop()
+
+    @contextlib.contextmanager
+    def dropped_on_failure(self) -> Iterator[None]:
+        """A slice that fails in this block leaves no file, and its place is good for no other."""
+        try:
+            yield
+        except BaseException:
+            self.drop()
+            raise
+        finally:
+            self._place = None
 
 
 def _marks_of(state: TrialState) -> dict[str, Any]:

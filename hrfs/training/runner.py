@@ -38,8 +38,7 @@ is trained. ``prepare_data`` must find its work done the second time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ from pytorch_lightning import LightningModule
 from hrfs.experiment.slices import PlaceForState, SliceRequest, SliceResult
 from hrfs.training.datamodules import build_data, prepare_node
 from hrfs.training.decision import Decisions
-from hrfs.training.early_save import EarlySave
+from hrfs.training.early_save import EarlySaves
 from hrfs.training.health import is_healthy
 from hrfs.training.heap import Heap
 from hrfs.training.holding import Holding, state_of
@@ -90,13 +89,12 @@ class LightningSliceRunner:
         self._kept_batches: Batches | None = None
         self._kept_trainer: SliceTrainer | None = None
         self._decisions = Decisions(settings)
-        self._place: PlaceForState | None = None
-        self._early: EarlySave | None = None
+        self._early_saves = EarlySaves()
         self._heap = Heap()
 
     def begin(self, trial: int) -> None:
         """Make fresh weights for ``trial`` (when its hyperparameters are known, at first use)."""
-        self._drop_early()
+        self._early_saves.drop()
         self._holding.begin(self._settings.populations.identity(trial))
 
     def load(self, file: Path) -> None:
@@ -106,7 +104,7 @@ class LightningSliceRunner:
             CheckpointError: the file is damaged, foreign or of another network; the runner
                 then holds no trial.
         """
-        self._drop_early()
+        self._early_saves.drop()
         self._holding.load(file)
 
     def save_early(self, place: PlaceForState) -> None:
@@ -114,7 +112,7 @@ class LightningSliceRunner:
 
         Only a module that says ``evaluation_keeps_state`` is saved while it is evaluated.
         """
-        self._place = place
+        self._early_saves.expect(place)
 
     def save(self, file: Path) -> None:
         """Write the present state to ``file``, atomically and with a checksum.
@@ -123,14 +121,9 @@ class LightningSliceRunner:
             OSError: the folder cannot be written or the disk is full.
             RuntimeError: no trial is held.
         """
-        early, self._early = self._early, None
         state = self._holding.state()
-        if early is not None and early.is_of(file, state):
-            early.finish()
-            return
-        if early is not None:
-            early.drop()  # evaluation has changed the state after all
-        save_state(file, state)
+        if not self._early_saves.has_written(file, state):
+            save_state(file, state)
 
     def run(self, request: SliceRequest) -> SliceResult:
         """Train ``request.iterations`` steps, then evaluate on the validation split.
@@ -166,7 +159,7 @@ class LightningSliceRunner:
             self._settings.lr_shape,
             on_trained=self._on_trained,
         )
-        with self._no_save_on_failure():
+        with self._early_saves.dropped_on_failure():
             metrics = self._fit(request, batches, callback, decision.trainer)
         self._holding.goes_on(callback.progress)
         losses = [callback.mean_loss, metrics.get("train/loss")]
@@ -214,28 +207,8 @@ class LightningSliceRunner:
     def _on_trained(self, module: LightningModule, progress: Progress) -> None:
         """The slice is trained and its evaluation begins."""
         self._heap.give_back("trained")
-        place, self._place = self._place, None
-        if place is None or not keeps_state(module):
-            return
-        file = place()
-        if file is not None:
-            self._early = EarlySave(file, state_of(module, progress))
-
-    @contextmanager
-    def _no_save_on_failure(self) -> Iterator[None]:
-        """A slice that fails leaves no file behind."""
-        try:
-            yield
-        except BaseException:
-            self._drop_early()
-            raise
-        finally:
-            self._place = None
-
-    def _drop_early(self) -> None:
-        early, self._early = self._early, None
-        if early is not None:
-            early.drop()
+        if keeps_state(module):
+            self._early_saves.begin(lambda: state_of(module, progress))
 
     def close(self) -> None:
         """End the processes that load data; the next slice starts new ones."""
