@@ -16,8 +16,8 @@ from hrfs.experiment.process_start import import_in_turn
 NAMED_BY = "HRFS_WORKER_IMPORTS"
 """Variable in the environment of Ray's processes: modules, with commas between them."""
 PRELOADED = "hrfs.tuning.preload"
-STARTING_PER_CORE = 2
-"""Processes that Ray may be starting at once, for each core of the machine."""
+KEPT_IDLE_S = 60.0
+"""For which Ray keeps a process that has no work yet."""
 
 
 @contextmanager
@@ -35,15 +35,15 @@ def head_start(modules: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _system_config() -> dict[str, Any]:
-    """Ray's own settings: what is preloaded, and how many processes may be starting at once.
+    """Ray's own settings: what is preloaded, and for how long processes are kept without work.
 
-    Left to itself, Ray starts one per core. If workers are wanted before those are ready it may
-    start others for them, and what had the first turn to import did so for nothing. That is rarer
-    the more processes come before there is work for them.
+    Once all cores are reserved for trials, Ray ends what has been idle for a second, unless told
+    otherwise, before it starts the trials' actors; these then get new processes, which wait for
+    their turn to import behind those that were ended and go on all the same.
     """
     return {
         "preload_python_modules": [PRELOADED],
-        "worker_maximum_startup_concurrency": STARTING_PER_CORE * (os.cpu_count() or 1),
+        "idle_worker_killing_time_threshold_ms": round(1000 * KEPT_IDLE_S),
     }
 
 

@@ -22,8 +22,7 @@ def test_what_is_to_be_imported_is_named_while_ray_starts(monkeypatch: pytest.Mo
     with head_start(("one.module", "another")) as arguments:
         assert os.environ[NAMED_BY] == "one.module,another"
         assert arguments["_system_config"]["preload_python_modules"] == [PRELOADED]
-        at_once = arguments["_system_config"]["worker_maximum_startup_concurrency"]
-        assert at_once == 2 * (os.cpu_count() or 1)
+        assert arguments["_system_config"]["idle_worker_killing_time_threshold_ms"] == 60_000
     assert NAMED_BY not in os.environ
     monkeypatch.setenv(NAMED_BY, "kept")
     with head_start(()) as arguments:
@@ -65,21 +64,32 @@ def _refuse(answer: object) -> None:
 
 
 SCRIPT = """
-import json, os, subprocess, sys
+import json, os, subprocess, sys, time
 from hrfs.experiment.cluster import ClusterSettings, EmulatedWorker
 from hrfs.tuning.session import cluster, started_here
 import ray
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 class Trial:
     def told(self):
+        age = ["ps", "-o", "etimes=", "-p", str(os.getpid())]
+        age_s = int(subprocess.run(age, capture_output=True, text=True, check=True).stdout)
         return {"pid": os.getpid(), "imported": "wave" in sys.modules,
+                "began_s": time.time() - age_s,
                 "PL_DISABLE_FORK": os.environ.get("PL_DISABLE_FORK")}
 
 emulated = (EmulatedWorker("a", "cpu"), EmulatedWorker("b", "cpu"))
 told = {"before": started_here()}
 with cluster(ClusterSettings(mode="emulated", emulated=emulated), ("wave",)):
     told["within"] = started_here()
-    actors = [ray.remote(Trial).options(num_cpus=1).remote() for _ in emulated]
+    places = [placement_group([{"CPU": 1}]) for _ in emulated]
+    ray.get([place.ready() for place in places])
+    time.sleep(2)  # Ray's own patience with processes that nothing is left for is a second
+    told["asked_s"] = time.time()
+    within = [PlacementGroupSchedulingStrategy(place) for place in places]
+    actors = [ray.remote(Trial).options(num_cpus=1, scheduling_strategy=place).remote()
+              for place in within]
     told["trials"] = ray.get([actor.told.remote() for actor in actors])
     listed = subprocess.run(["ps", "-wwe", "-o", "args"], capture_output=True, text=True).stdout
     session = ray._private.worker._global_node.get_session_dir_path()
@@ -98,6 +108,7 @@ def test_a_cluster_of_our_own_has_no_onlookers_and_ready_processes() -> None:
     assert all(trial["imported"] for trial in told["trials"])
     assert {trial["PL_DISABLE_FORK"] for trial in told["trials"]} == {"1"}
     assert len({trial["pid"] for trial in told["trials"]}) == 2
+    assert max(trial["began_s"] for trial in told["trials"]) < told["asked_s"] - 1.0
     servers = "\n".join(told["servers"])  # each names its session's folder
     assert "raylet" in servers, "the list shows what there is"
     for onlooker in ("dashboard/dashboard.py", "monitor.py", "log_monitor.py"):
