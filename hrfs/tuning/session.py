@@ -21,6 +21,7 @@ from hrfs.experiment.interrupts import current
 from hrfs.tuning.allocation import emulated_resources
 from hrfs.tuning.head_start import head_start
 from hrfs.tuning.lifeline import not_outliving_us
+from hrfs.tuning.private_node import joined_at_once
 from hrfs.tuning.private_servers import without_onlookers
 from hrfs.tuning.storage_chatter import shorten
 from hrfs.tuning.trust import (
@@ -151,7 +152,8 @@ def start_here(arguments: Mapping[str, Any]) -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         shown = arguments.get("include_dashboard")
-        with not_outliving_us(), nullcontext() if shown else without_onlookers():
+        onlookers = nullcontext() if shown else without_onlookers()
+        with not_outliving_us(), joined_at_once(), onlookers:
             ray.init(**{**private, **arguments})
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before

@@ -58,6 +58,41 @@ def test_the_servers_that_are_left_out_are_rays_still() -> None:
     assert after == before
 
 
+def test_a_node_is_asked_for_once_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import node, services
+
+    from hrfs.tuning import private_node
+
+    assert "ray._private.services.get_node(" in inspect.getsource(node.Node.__init__)
+    assert list(inspect.signature(services.get_node).parameters) == ["gcs_address", "node_id"]
+    tables = iter([[], [{"NodeID": "another"}], [{"NodeID": "another"}, {"NodeID": "ours"}]])
+    asked: list[tuple[str, str]] = []
+
+    class State:
+        def _initialize_global_state(self, options: object) -> None:
+            assert options == "options of here:1"
+
+        def node_table(self) -> list[dict[str, str]]:
+            assert not asked
+            return next(tables)
+
+    def get_node(gcs_address: str, node_id: str) -> str:
+        asked.append((gcs_address, node_id))
+        return "the node"
+
+    monkeypatch.setattr(private_node, "GlobalState", State)
+    monkeypatch.setattr(services, "_get_gcs_client_options", "options of {}".format)
+    monkeypatch.setattr(services, "get_node", get_node)
+    with private_node.joined_at_once():
+        assert services.get_node("here:1", "ours") == "the node"
+    assert services.get_node is get_node
+    assert next(tables, None) is None, "it looked until the node was there"
+    monkeypatch.setattr(private_node, "WITHIN_S", 0.0)
+    with private_node.joined_at_once():
+        assert services.get_node("here:1", "late") == "the node"
+    assert asked == [("here:1", "ours"), ("here:1", "late")]
+
+
 def _refuse(answer: object) -> None:
     assert answer == ("", None)
     raise RuntimeError("no start")
