@@ -25,10 +25,9 @@ COLUMNS = (
     "slice / bare", "slice / original", "loading", "matmul", "peak MB", "bare", "slice",
 )  # fmt: skip
 FULL_TABLE = 180  # characters; fewer would cut the figures off
+SPEED = "images_per_s"
 MOST_ITERATIONS = 50
 """Of a round: a slice of the paper."""
-ROW_S = 150.0
-"""No further round begins after so many seconds of a row."""
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
@@ -44,34 +43,35 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
             )  # fmt: skip
 
 
-def measure(case: Case, ways: Sequence[str], rounds: int, round_s: float) -> dict[str, Measured]:
-    """All ways in turn. Each first warms up by a step and shows its pace by another. A round of one
-    step is all there is where that takes long; else there is one that is not counted, since the
-    slice runner is built anew for another length, and then come the ``rounds``, as far as
-    :data:`ROW_S` goes.
+def measure(case: Case, options: argparse.Namespace) -> dict[str, Measured]:
+    """All ways in turn, there and back; each first warms up by a step and shows its pace by one.
+
+    A round of one step is all there is where that takes long; else there is one that is not
+    counted, since the slice runner is built anew for another length, and then come the rounds, as
+    far as ``row_s`` goes.
     """
     start_s = time.perf_counter()
-    processes = {way: Process(way, case) for way in ways}
+    processes = {way: Process(way, case) for way in options.ways}
     iterations = {}
     for way, process in processes.items():
         process.round(1)
         pace_s = process.round(1)
-        iterations[way] = max(1, min(MOST_ITERATIONS, round(round_s / max(pace_s, 1e-6))))
+        iterations[way] = max(1, min(MOST_ITERATIONS, round(options.round_s / max(pace_s, 1e-6))))
         if iterations[way] == 1:
             del process.measured.rounds[:1]
         else:
             process.round(iterations[way])
             process.measured.rounds.clear()
-    for done in range(rounds):
-        if done and time.perf_counter() - start_s > ROW_S:
+    for done in range(options.rounds):
+        if done and time.perf_counter() - start_s > options.row_s:
             break
-        for way, process in processes.items():
-            process.round(iterations[way])
+        for way in options.ways[:: -1 if done % 2 else 1]:
+            processes[way].round(iterations[way])
     return {way: process.end() for way, process in processes.items()}
 
 
 def row(case: Case, measured: dict[str, Measured]) -> list[str]:
-    """The cells under :data:`COLUMNS`."""
+    """The cells under :data:`COLUMNS`: the fastest rounds, and medians of ratios."""
 
     def figure_of(way: str, figure: str, of_rounds: Callable[[list[float]], float]) -> float | None:
         found = measured.get(way)
@@ -79,16 +79,19 @@ def row(case: Case, measured: dict[str, Measured]) -> list[str]:
             return None
         return of_rounds([one[figure] for one in found.rounds])
 
-    def ratio(over: float | None) -> str:
-        return "" if speed is None or over is None else f"{speed / over:.2f}"
+    def ratio(over: str) -> str:
+        """Of rounds that were beside each other: a machine is not always as fast."""
+        if any(way not in measured or measured[way].failed for way in ("slice", over)):
+            return ""
+        pairs = zip(measured["slice"].rounds, measured[over].rounds, strict=True)
+        return f"{statistics.median(one[SPEED] / other[SPEED] for one, other in pairs):.2f}"
 
-    def speed_of(way: str, figure: str = "images_per_s") -> str:
+    def speed_of(way: str, figure: str = SPEED) -> str:
         if way in measured and measured[way].failed:
             return measured[way].failed
         value = figure_of(way, figure, max)
         return "" if value is None else f"{value:.0f}"
 
-    original, bare, speed = (figure_of(way, "images_per_s", max) for way in WAYS)
     loading = figure_of("slice", "loading", statistics.median)
     matmul = figure_of("slice", "matmul", max)
     peaks = (f"{measured[way].peak_mb:.0f}" if way in measured else "-" for way in WAYS)
@@ -96,7 +99,7 @@ def row(case: Case, measured: dict[str, Measured]) -> list[str]:
         case.name, str(case.batch),
         speed_of("original"), speed_of("bare"), speed_of("slice"),
         speed_of("slice", "evaluated_images_per_s"),
-        ratio(bare), ratio(original),
+        ratio("bare"), ratio("original"),
         "" if loading is None else f"{loading:.1%}",
         "" if matmul is None else f"{matmul:.0%}",
         " / ".join(peaks),
@@ -115,6 +118,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
     parser.add_argument("--rounds", type=_positive, default=5)
     parser.add_argument("--round-s", type=float, default=5.0, help="about how long a round lasts")
+    parser.add_argument(
+        "--row-s", type=float, default=150.0,
+        help="no further round of a row begins after so many seconds of it",
+    )  # fmt: skip
     parser.add_argument("--samples", type=_positive, default=CIFAR_SAMPLES)
     parser.add_argument("--threads", type=_positive, default=os.cpu_count() or 1)
     parser.add_argument("--full-precision", action="store_true", help="try 32 bit alone")
@@ -138,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = conditions("torch", "pytorch-lightning")
     table = Table(*(Column(header, justify="right") for header in COLUMNS))
     for case in cases(options):
-        cells = row(case, measure(case, options.ways, options.rounds, options.round_s))
+        cells = row(case, measure(case, options))
         print(*cells, sep="  ", file=sys.stderr, flush=True)  # a row may take minutes
         table.add_row(*cells)
     rounds = f"{options.rounds} rounds of about {options.round_s:g} s"

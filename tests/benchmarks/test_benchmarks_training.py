@@ -71,19 +71,20 @@ def test_the_rows() -> None:
         parse(["--batches", "0"])
 
 
-def test_a_row_has_the_fastest_rounds_and_their_ratios() -> None:
+def test_a_row_has_the_fastest_rounds_and_the_ratios_of_neighbours() -> None:
     rounds = [
         {"images_per_s": s, "evaluated_images_per_s": 0.9 * s, "loading": 0.01, "matmul": 0.5}
         for s in (90.0, 95.0, 20.0)
     ]
     measured = {
-        "original": Measured([{"images_per_s": 19.0}], "slow", 100.0),
-        "bare": Measured([{"images_per_s": 100.0}], "bf16", 200.0),
+        "original": Measured([{"images_per_s": s} for s in (18.0, 19.0, 2.0)], "slow", 100.0),
+        "bare": Measured([{"images_per_s": s} for s in (100.0, 100.0, 20.0)], "bf16", 200.0),
         "slice": Measured(rounds, "32-true", 300.0),
     }
     cells = dict(zip(COLUMNS, row(TINY, measured), strict=False))
     assert cells["slice im/s"] == "95"
     assert cells["evaluated im/s"] == "86"
+    assert (cells["original im/s"], cells["bare im/s"]) == ("19", "100")
     assert (cells["slice / bare"], cells["slice / original"]) == ("0.95", "5.00")
     assert (cells["loading"], cells["matmul"]) == ("1.0%", "50%")
     assert (cells["peak MB"], cells["bare"]) == ("100 / 200 / 300", "bf16")
