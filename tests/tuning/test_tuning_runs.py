@@ -101,9 +101,8 @@ def test_disk_holds_at_most_two_checkpoints_per_trial(
     plan = make_plan(trials=8, stop_iterations=100, interval_iterations=10)
     scheduler, watch, _ = run_counter(plan, named("fast", "middle"), watch=watch)
     assert watch.exploits
-    # Two stay; for a moment there is one more just saved, one just taken over, and one of the next
-    # slice, if its worker is done while the driver is still at this one.
-    assert max(most) <= 5
+    # Two stay; for a moment there is one more just saved, and one just taken over.
+    assert max(most) <= 4
     for folder in (tmp_path / "trials").glob("trial_*"):
         assert len(list(folder.glob("checkpoint_*"))) <= 2
     assert all(Path(c.checkpoint).exists() for c in scheduler.contenders())
