@@ -46,9 +46,8 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
 def measure(case: Case, options: argparse.Namespace) -> dict[str, Measured]:
     """All ways in turn, there and back; each first warms up by a step and shows its pace by one.
 
-    A round of one step is all there is where that takes long; else there is one that is not
-    counted, since the slice runner is built anew for another length, and then come the rounds, as
-    far as ``row_s`` goes.
+    A round of as many steps as take ``round_s`` is not counted, since the slice runner is built
+    anew for another length; then come the rounds, as far as ``row_s`` goes, as many of each way.
     """
     start_s = time.perf_counter()
     processes = {way: Process(way, case) for way in options.ways}
@@ -57,11 +56,9 @@ def measure(case: Case, options: argparse.Namespace) -> dict[str, Measured]:
         process.round(1)
         pace_s = process.round(1)
         iterations[way] = max(1, min(MOST_ITERATIONS, round(options.round_s / max(pace_s, 1e-6))))
-        if iterations[way] == 1:
-            del process.measured.rounds[:1]
-        else:
+        if iterations[way] > 1:
             process.round(iterations[way])
-            process.measured.rounds.clear()
+        process.measured.rounds.clear()
     for done in range(options.rounds):
         if done and time.perf_counter() - start_s > options.row_s:
             break

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.training.__main__ import COLUMNS, cases, main, parse, row
+from benchmarks.training.__main__ import COLUMNS, cases, main, measure, parse, row
 from benchmarks.training.bare import Bare, augmented
 from benchmarks.training.case import Case
 from benchmarks.training.original import Original, PictureByPicture
@@ -91,6 +91,29 @@ def test_a_row_has_the_fastest_rounds_and_the_ratios_of_neighbours() -> None:
     measured["bare"] = Measured(failed=NO_MEMORY)
     cells = dict(zip(COLUMNS, row(TINY, measured), strict=False))
     assert (cells["bare im/s"], cells["slice / bare"]) == (NO_MEMORY, "")
+
+
+def test_each_way_has_as_many_rounds_whatever_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Paced:
+        def __init__(self, way: str, case: Case) -> None:
+            self._way, self.measured = way, Measured()
+
+        def round(self, iterations: int) -> float:
+            asked.append((self._way, iterations))
+            self.measured.rounds.append({"images_per_s": 1.0})
+            return {"bare": 9.0, "slice": 11.0}[self._way]  # 2 and 1 of them are about 15 s
+
+        def end(self) -> Measured:
+            return self.measured
+
+    monkeypatch.setattr("benchmarks.training.__main__.Process", Paced)
+    options = parse(["--ways", "bare", "slice", "--rounds", "3", "--round-s", "15"])
+    measured = measure(TINY, options)
+    assert {way: len(of_way.rounds) for way, of_way in measured.items()} == {"bare": 3, "slice": 3}
+    there, back = [("bare", 2), ("slice", 1)], [("slice", 1), ("bare", 2)]
+    assert asked[-6:] == [*there, *back, *there]
 
 
 @pytest.mark.slow
